@@ -31,8 +31,8 @@ DONE, FULL, OVERFLOW = 0, 1, 2
 
 OPEN, HIGH, LOW, CLOSE, VOLUME, COUNT, SEEN, SUM, SIDE, PARTIAL, REST, BRICK_OPEN = range(12)
 """Fields of `state`. CLOSE outlives its bar (flat bars repeat it) once SEEN is 1. COUNT: rows in the open bar.
-SUM: progress towards the threshold. SIDE: aggressor of the current run. PARTIAL and REST: the next row was begun, and how
-much of its size is left. BRICK_OPEN: where the next Renko brick starts."""
+SUM: progress towards the threshold. SIDE: aggressor of the current run. PARTIAL and REST: the next row was begun, and
+how much of its size is left. BRICK_OPEN: where the next Renko brick starts."""
 STATE_SIZE = 12
 
 ROW, BAR_OPEN, BAR_HIGH, BAR_LOW, BAR_CLOSE, BAR_VOLUME = range(6)
@@ -232,7 +232,7 @@ def threshold_bars(
                 state[PARTIAL] = 1
                 state[REST] = rest
                 return n, row, FULL
-            # The lots still missing, rounded up. What is less than that is worth less than `need`, which cannot overflow.
+            # The lots still missing, rounded up. Fewer lots are worth less than `need`, so the product fits.
             need = step - sign * state[SUM]
             lots = _LIMIT if unit == 0 else need // unit + (1 if need % unit > 0 else 0)
             part = min(rest, lots)
