@@ -228,13 +228,8 @@ class BarAggregator:
         if end == self._boundary and len(self._waiting) > 1:
             return NO_BARS  # the older rows wait for the next close, and so do the new ones
         built: list[BarColumns] = []
-        count = 0
         while self._boundary < end:
-            stop = self._due_together(grid, end)
-            bars = self._close_until(grid, stop)
-            count += bars.size
-            if count > BARS_MAX:
-                raise ValueError(f"{self.bar_type}: more than {BARS_MAX:,} bars at once; consume a shorter time at once")
+            bars = self._close_until(grid, self._due_together(grid, end))
             if bars.size:
                 built.append(bars)
         if self._waiting:
@@ -249,6 +244,9 @@ class BarAggregator:
         if state[kernels.COUNT] == 0 and not builds_empty:
             nearest = grid.first_after(int(waiting[0].ts[waiting[0].start]) - 1) if waiting else end
             self._boundary = max(self._boundary, min(nearest, end))
+            self._closes = _EMPTY
+        elif builds_empty and end - self._boundary > BARS_MAX:
+            raise ValueError(f"{self.bar_type}: more than {BARS_MAX:,} bars at once; consume a shorter time at once")
         stop = min(end, self._boundary + _CLOSES_AT_ONCE)
         if not self.options.build_with_no_updates and waiting:
             last = waiting[-1]
@@ -429,6 +427,8 @@ def _grid(aggregation: BarAggregation, step: int, start_ns: int, options: BarOpt
     if aggregation not in _INTERVAL_NS:
         return None
     interval = step * _INTERVAL_NS[aggregation]
+    if interval > _STEP_MAX:
+        raise ValueError(f"an interval of {step}-{aggregation.name} is too long: at most {_STEP_MAX} ns")
     day = start_ns - start_ns % _DAY_NS
     if aggregation is BarAggregation.WEEK:
         day -= (date.fromordinal(_EPOCH_ORDINAL + day // _DAY_NS).weekday()) * _DAY_NS
