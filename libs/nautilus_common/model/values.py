@@ -1,7 +1,7 @@
 """Value types: `Price`, `Quantity`, `Money` and `Currency`, exact integers with a number of decimals.
 
-Theory of operation. A value is `raw / 10**precision`, both integers, `raw` within signed 64 bits. Equality, order and hash
-are those of the number, whatever the precision, and agree with `int`, `Decimal` and (exactly compared) `float`.
+Theory of operation. A value is `raw / 10**precision`, both integers, `raw` within signed 64 bits. Equality, order and
+hash are those of the number, whatever the precision, and agree with `int`, `Decimal` and (exactly compared) `float`.
 Same-type `+` and `-` keep the type at the greater precision; any other arithmetic gives a `Decimal`, or a `float`
 when the other operand is a float, as in NautilusTrader. Differences from it, on purpose: `raw` is at the value's
 own precision (there 1e16), precision goes to 18 (there 16) bounded by int64, and ints, Decimals and texts are never
