@@ -1,6 +1,6 @@
 """The currencies known from the start, each also a constant of this module: `USD`, `JPY`, `BTC`, ...
 
-Precisions: as NautilusTrader's, so 2 for most fiat money, 0 for a few, 8 for most crypto currencies, 6 for XRP and some.
+Precisions are NautilusTrader's: 2 for most fiat money, 0 for a few, 8 for most crypto currencies, 6 for XRP and some.
 Anything else is registered with `register_currency`.
 """
 

@@ -1,7 +1,7 @@
 """Value types: `Price`, `Quantity`, `Money` and `Currency`, exact integers with a number of decimals.
 
-Theory of operation. A value is `raw / 10**precision`, both integers, `raw` within signed 64 bits. Equality, order and hash
-are those of the number, whatever the precision, and agree with `int`, `Decimal` and (exactly compared) `float`.
+Theory of operation. A value is `raw / 10**precision`, both integers, `raw` within signed 64 bits. Equality, order and
+hash are those of the number, whatever the precision, and agree with `int`, `Decimal` and (exactly compared) `float`.
 Same-type `+` and `-` keep the type at the greater precision; any other arithmetic gives a `Decimal`, or a `float`
 when the other operand is a float, as in NautilusTrader. Differences from it, on purpose: `raw` is at the value's
 own precision (there 1e16), precision goes to 18 (there 16) bounded by int64, and ints, Decimals and texts are never
@@ -299,10 +299,6 @@ class _Number(FixedPoint, metaclass=_NumberMeta, frozen=True, gc=False, array_li
 
     precision: int
 
-    if TYPE_CHECKING:
-
-        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
-
     @classmethod
     def from_raw(cls, raw: int, precision: int) -> Self:
         """The value `raw / 10**precision`, checked; for millions use the module function of the same name."""
@@ -340,11 +336,19 @@ class _Number(FixedPoint, metaclass=_NumberMeta, frozen=True, gc=False, array_li
 class Price(_Number, frozen=True, gc=False, array_like=True, eq=False):
     """A price: `Price(1.2345, 4)`, `Price.from_str("1.2345")`. May be negative or zero."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
+
 
 class Quantity(_Number, frozen=True, gc=False, array_like=True, eq=False):
     """A quantity, never negative: `Quantity(1000, 0)`, `Quantity.from_str("0.5")`."""
 
     raw_min: ClassVar[int] = 0
+
+    if TYPE_CHECKING:
+
+        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
 
     @classmethod
     def zero(cls, precision: int = 0) -> "Quantity":
