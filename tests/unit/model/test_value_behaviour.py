@@ -113,8 +113,12 @@ RESULTS = [
     ("i.notional_value(Quantity.from_int(100),Price.from_str('1.1'))", "Money(110.00, USD)"),
     ("i.get_base_currency()", "Currency(code='EUR', precision=2, iso4217=978, name='Euro', currency_type=FIAT)"),
     (
-        "i.id, i.symbol, i.venue, i.raw_symbol, i.price_precision, i.size_precision, i.price_increment, i.size_increment, i.lot_size, i.min_quantity, i.max_quantity, i.maker_fee, i.taker_fee, i.margin_init, i.margin_maint",
-        "(InstrumentId('EUR/USD.SIM'), Symbol('EUR/USD'), Venue('SIM'), Symbol('EUR/USD'), 5, 0, Price(0.00001), Quantity(1), Quantity(1000), Quantity(1000), Quantity(10000000), Decimal('0.00002'), Decimal('0.00002'), Decimal('0.03'), Decimal('0.03'))",
+        "i.id, i.symbol, i.venue, i.raw_symbol, i.price_precision, i.size_precision, i.price_increment, "
+        "i.size_increment, i.lot_size, i.min_quantity, i.max_quantity, i.maker_fee, i.taker_fee, "
+        "i.margin_init, i.margin_maint",
+        "(InstrumentId('EUR/USD.SIM'), Symbol('EUR/USD'), Venue('SIM'), Symbol('EUR/USD'), 5, 0, "
+        "Price(0.00001), Quantity(1), Quantity(1000), Quantity(1000), Quantity(10000000), "
+        "Decimal('0.00002'), Decimal('0.00002'), Decimal('0.03'), Decimal('0.03'))",
     ),
     (
         "QuoteTick(i.id,Price(1,5),Price(2,5),Quantity(1,0),Quantity(1,0),1,1).extract_price(PriceType.MID)",
@@ -187,7 +191,8 @@ ERRORS = [
         "Invalid `value` for quantity: 0.2 was rounded to zero due to size increment 1 and size precision 0",
     ),
     (
-        "Bar(BarType.from_str('EUR/USD.SIM-1-MINUTE-BID-EXTERNAL'),Price(2,5),Price(1,5),Price(2,5),Price(2,5),Quantity(1,0),1,1).check()",
+        "Bar(BarType.from_str('EUR/USD.SIM-1-MINUTE-BID-"
+        "EXTERNAL'),Price(2,5),Price(1,5),Price(2,5),Price(2,5),Quantity(1,0),1,1).check()",
         ValueError,
         "high was < open",
     ),
