@@ -151,8 +151,8 @@ class SimpleMovingAverage(MovingAverage):
         self.value = self._total / count
 
     def _reset_ma(self) -> None:
-        self._ring = [0.0] * self.period
-        self._total = 0.0
+        self._ring: list[float] = [0.0] * self.period
+        self._total: float = 0.0
 
 
 class ExponentialMovingAverage(MovingAverage):
