@@ -418,17 +418,19 @@ class TrailingStopLimitOrder(_Expiring, _Displayed, _Triggered, _Trailing, _From
     takes_trigger_price = True
 
 
-_KINDS: dict[OrderType, type[Order]] = {
-    OrderType.MARKET: MarketOrder,
-    OrderType.LIMIT: LimitOrder,
-    OrderType.STOP_MARKET: StopMarketOrder,
-    OrderType.STOP_LIMIT: StopLimitOrder,
-    OrderType.MARKET_TO_LIMIT: MarketToLimitOrder,
-    OrderType.MARKET_IF_TOUCHED: MarketIfTouchedOrder,
-    OrderType.LIMIT_IF_TOUCHED: LimitIfTouchedOrder,
-    OrderType.TRAILING_STOP_MARKET: TrailingStopMarketOrder,
-    OrderType.TRAILING_STOP_LIMIT: TrailingStopLimitOrder,
-}
+#: Indexed by OrderType, whose first member is 1: hashing an enum member runs Python code.
+_KINDS: tuple[type[Order], ...] = (
+    Order,
+    MarketOrder,
+    LimitOrder,
+    StopMarketOrder,
+    StopLimitOrder,
+    MarketToLimitOrder,
+    MarketIfTouchedOrder,
+    LimitIfTouchedOrder,
+    TrailingStopMarketOrder,
+    TrailingStopLimitOrder,
+)
 
 
 # -- what a hand-made order is checked for ---------------------------------------------------------------------------
