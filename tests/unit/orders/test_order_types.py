@@ -1,7 +1,6 @@
 """Each order type is made from its event as its own class."""
 
 import pytest
-
 from nautilus_common.messages.events import OrderInitialized
 from nautilus_common.model import orders
 from nautilus_common.model.enums import OrderSide, OrderType
