@@ -12,7 +12,6 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-
 from nautilus_common.catalog.catalog import Catalog
 from nautilus_common.catalog.columns import concat_columns
 from nautilus_common.catalog.errors import CatalogError, DataError, OverlapError
@@ -170,7 +169,7 @@ def test_bad_rows_are_not_stored(tmp_path: Path, usdjpy: Any) -> None:
     catalog = Catalog(tmp_path)
     crossed = quotes(0, 10)
     crossed["bid"] = crossed["ask"] + 1
-    with pytest.raises(DataError, match="mine.csv: row 1: crossed"):
+    with pytest.raises(DataError, match=r"mine.csv: row 1: crossed"):
         catalog.write("quote", usdjpy, crossed, source="mine.csv")
     with pytest.raises(DataError, match="row 11: ts_init"):
         catalog.write("quote", usdjpy, [quotes(100, 10), quotes(0, 10)])
@@ -264,7 +263,8 @@ import os, numpy as np
 from nautilus_common.catalog.catalog import Catalog
 catalog = Catalog({str(tmp_path)!r}, on_step=lambda name: os._exit(9) if name == {step!r} else None)
 one = np.ones(5, dtype=np.int64)
-columns = dict.fromkeys(("bid", "ask", "bid_size", "ask_size"), one) | dict.fromkeys(("ts_event", "ts_init"), one.cumsum())
+columns = dict.fromkeys(("bid", "ask", "bid_size", "ask_size"), one)
+columns |= dict.fromkeys(("ts_event", "ts_init"), one.cumsum())
 catalog.write("quote", catalog.instrument("USD/JPY.SIM"), columns)
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}

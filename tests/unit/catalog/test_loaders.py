@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from nautilus_common.catalog.conversion import Where, to_raw
 from nautilus_common.catalog.errors import DataError
 from nautilus_common.catalog.loaders import load, load_all
@@ -84,7 +83,7 @@ def test_numbers_are_exact(values: Any, precision: int, raw: list[int]) -> None:
 
 
 def test_half_of_a_unit_is_more_digits_however_large_the_price() -> None:
-    with pytest.raises(DataError, match="row 1: .*wrong precision: 463191.23"):
+    with pytest.raises(DataError, match=r"row 1: .*wrong precision: 463191.23"):
         to_raw(np.array([463_191.23]), 1, HERE)
 
 
@@ -135,9 +134,9 @@ def test_chunks_are_bounded_and_the_same_rows(suffix: str, tmp_path: Path, usdjp
 
 def test_trades_sides_and_identifiers(tmp_path: Path, usdjpy: Any) -> None:
     path = tmp_path / "trades.csv"
-    path.write_text("timestamp,price,quantity,side,trade_id\n" + "".join(
-        f"{NEW_YEAR + i},150,{i + 1},{side},{name}\n" for i, (side, name) in enumerate([("buy", 7), ("SELL", 9), ("", 11)])
-    ))  # fmt: skip
+    sides = [("buy", 7), ("SELL", 9), ("", 11)]
+    rows = [f"{NEW_YEAR + i},150,{i + 1},{side},{name}" for i, (side, name) in enumerate(sides)]
+    path.write_text("\n".join(["timestamp,price,quantity,side,trade_id", *rows]))
     columns = load_all(path, LoadSpec(kind="trade", timestamp="ns"), usdjpy)
     assert columns["aggressor"].tolist() == [1, 2, 0]
     assert columns["trade_id"].tolist() == [7, 9, 11]

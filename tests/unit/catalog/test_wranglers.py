@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
 from nautilus_common.catalog.errors import DataError
 from nautilus_common.catalog.loaders import load_all
 from nautilus_common.catalog.schema import LoadSpec
@@ -133,9 +132,7 @@ def test_what_is_no_table_is_refused(usdjpy: Any) -> None:
 
 def test_usdjpy_bars_of_2013(fleet_data: Path, usdjpy: Any) -> None:
     folder = fleet_data / "fxcm"
-    quotes = quotes_from_bar_files(
-        folder / "usdjpy-m1-bid-2013.csv.gz", folder / "usdjpy-m1-ask-2013.csv.gz", usdjpy
-    )
+    quotes = quotes_from_bar_files(folder / "usdjpy-m1-bid-2013.csv.gz", folder / "usdjpy-m1-ask-2013.csv.gz", usdjpy)
     assert len(quotes) == 115_044 == 4 * 28_761
     assert quotes.columns["bid"][:4].tolist() == [91_715, 91_715, 91_653, 91_653]
     assert quotes.columns["ask"][:4].tolist() == [91_717, 91_717, 91_655, 91_655]
