@@ -221,16 +221,11 @@ class TableConverter:
 
     def _trade_ids(self, arrays: Mapping[str, Any], count: int) -> IntArray:
         """The source's numbers; where it has none, or names instead, the 1-based number of the row."""
-        import pyarrow as pa
-
         assert self._map is not None
         if self._number_trades is None:
             self._number_trades = not self._has("trade_id") or not _all_integers(arrays[self._map["trade_id"]])
         if not self._number_trades:
-            try:
-                return to_raw(arrays[self._map["trade_id"]], 0, self._where("trade_id"))
-            except pa.ArrowInvalid as error:
-                raise CatalogError(str(error)) from error
+            return to_raw(arrays[self._map["trade_id"]], 0, self._where("trade_id"))
         first = self._validator.rows + 1
         return np.arange(first, first + count, dtype=np.int64)
 

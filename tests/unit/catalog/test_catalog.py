@@ -13,9 +13,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from nautilus_common.catalog.catalog import Catalog
-from nautilus_common.catalog.columns import concat_columns
+from nautilus_common.catalog.columns import DataColumns, concat_columns
 from nautilus_common.catalog.errors import CatalogError, DataError, OverlapError
 from nautilus_common.catalog.manifest import MANIFEST_NAME, safe_name
+from nautilus_common.catalog.validation import find_problems
 
 BAR_TYPE = "USD/JPY.SIM-1-MINUTE-BID-EXTERNAL"
 
@@ -302,6 +303,25 @@ def test_damage_is_found(tmp_path: Path, usdjpy: Any) -> None:
     other = Catalog(tmp_path / "other").write("quote", usdjpy, quotes(0, 1000, seed=3))
     path.write_bytes((tmp_path / "other" / other.files[0]).read_bytes())
     assert [p.code for p in catalog.check("quote", usdjpy.id)] == ["digest"]
+
+
+def test_crossed_quotes_are_a_problem_unless_allowed(tmp_path: Path, usdjpy: Any) -> None:
+    catalog = Catalog(tmp_path)
+    catalog.write_instrument(usdjpy)
+    columns = quotes(0, 10)
+    columns["bid"] = columns["ask"] + 1
+    catalog.write("quote", usdjpy, DataColumns("quote", usdjpy.id, None, columns, allow_crossed=True))
+    assert catalog.check() == []
+    assert [p.code for p in find_problems("quote", columns, usdjpy, source="mine")] == ["crossed"]
+
+
+def test_a_file_that_is_gone_while_reading(tmp_path: Path, usdjpy: Any) -> None:
+    catalog = Catalog(tmp_path)
+    catalog.write("quote", usdjpy, quotes(0, 10))
+    reading = catalog.read("quote", usdjpy.id)
+    catalog.write("quote", usdjpy, quotes(0, 20), mode="replace")
+    with pytest.raises(DataError, match="changed while it was read"):
+        next(reading)
 
 
 def test_a_lost_or_damaged_manifest_is_named(tmp_path: Path, usdjpy: Any) -> None:
