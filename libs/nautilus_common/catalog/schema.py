@@ -17,7 +17,7 @@ from nautilus_common.catalog.columns import (
     InstrumentLike,
     IntArray,
 )
-from nautilus_common.catalog.conversion import Rounding, Where, as_arrow, to_raw
+from nautilus_common.catalog.conversion import Rounding, Where, as_arrow, size_to_raw, to_raw
 from nautilus_common.catalog.errors import CatalogError, nearest
 from nautilus_common.catalog.timestamps import check_format, check_timezone, to_ns
 from nautilus_common.catalog.validation import OnDuplicate, Validator, require_columns
@@ -196,9 +196,7 @@ class TableConverter:
         spec = self._spec
         if self._has(target):
             return self._number(arrays, target, self._size_precision, spec.size_scale, spec.size_rounding)
-        where = Where(self._source, f"default_size for {target}")
-        one = to_raw([spec.default_size], self._default_precision, where, rounding=spec.size_rounding)
-        return np.full(count, one[0], dtype=np.int64)
+        return np.full(count, size_to_raw(spec.default_size, self._default_precision, "default_size"), dtype=np.int64)
 
     def _aggressors(self, arrays: Mapping[str, Any], count: int) -> IntArray:
         import pyarrow as pa
