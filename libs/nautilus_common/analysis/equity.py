@@ -50,7 +50,7 @@ class ReturnSeries:
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """One fall below a previous peak. `depth` is a fraction (-0.25 = a quarter lost); `recovered_ns` is None if open."""
+    """One fall below a previous peak. `depth` is a fraction (-0.25: a quarter lost), `recovered_ns` None if open."""
 
     depth: float
     peak_ns: int
@@ -116,7 +116,8 @@ def sample_returns(curve: EquityCurve, periods_per_year: int, start_ns: int = 0,
 
     Daily: with 360 periods a year or more every calendar day is a sample (a quiet day returns 0, as it should where
     the market never closes); with fewer, every Monday to Friday, and a weekend's change belongs to Monday. The first
-    return is measured from the curve's first value. Within one UTC day the whole run counts as one day cut into n periods: n * periods_per_year of them make a year.
+    return is measured from the curve's first value. Within one UTC day the whole run counts as one day cut into n
+    periods: n * periods_per_year of them make a year.
     """
     if periods_per_year < 1:
         raise ValueError(f"periods_per_year is {periods_per_year}; give the trading days in a year, such as 252 or 365")

@@ -1,8 +1,8 @@
 """The statistics of a run: a registry of named figures, each with its value, sample size and periods per year.
 
 Names are NautilusTrader's, without the "(252 days)": the period is a field of every annualised figure instead, so that
-it can be right. Formulas of return series are in `returns_statistics`; those of trades and orders in `trade_statistics`.
-Users add their own with `register_statistic`.
+it can be right. Formulas of return series are in `returns_statistics`, those of trades and orders in
+`trade_statistics`. Users add their own with `register_statistic`.
 """
 
 from __future__ import annotations
