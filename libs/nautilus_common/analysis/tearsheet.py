@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from .result import RunResult
 
 MAX_CURRENCIES = 4
+PAGE_ORDER = (
+    "equity", "drawdown", "monthly_returns", "distribution", "yearly_returns", "rolling_sharpe", "bars_with_fills",
+    "instruments", "stats_table", "run_info",
+)  # fmt: skip
 _ASSETS = Path(__file__).parent / "assets"
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
 
@@ -41,7 +45,7 @@ class TearsheetConfig:
     title: str | None = None
     """Heading of the page; the run's name when None."""
     compounding: bool = True
-    """Monthly and yearly cells as returns on the equity at their start; False: on the equity at the start of the run."""
+    """Monthly and yearly cells as returns on the equity at their start; False: on that at the start of the run."""
     max_points: int = 5_000
     """Points drawn in one pane at most; more are thinned, and the chart says so."""
     rolling_window: int = 60
@@ -120,11 +124,10 @@ def list_charts() -> list[str]:
 def _register_builtin() -> None:
     from . import tearsheet_charts, tearsheet_tables
 
+    builtin = {**tearsheet_charts.CHARTS, **tearsheet_tables.CHARTS}
     own = dict(_CHARTS)
     _CHARTS.clear()
-    for module in (tearsheet_charts, tearsheet_tables):
-        for name, (function, per_currency) in module.CHARTS.items():
-            _CHARTS[name] = _Chart(function, per_currency)
+    _CHARTS.update({name: _Chart(*builtin[name]) for name in PAGE_ORDER})
     _CHARTS.update(own)
 
 
@@ -293,11 +296,12 @@ class _Page:
         tools = ""
         if panel.figure is not None:
             self.figures += 1
+            blob = embedded_json(panel.figure)
             key = f"figure-{self.figures}"
             figure = (
                 f'<div class="plot" id="{key}" style="height:{panel.height}px" role="img" '
                 f'aria-label="{escape(panel.title)}"></div>'
-                f'<script type="application/json" class="figure" data-for="{key}">{embedded_json(panel.figure)}</script>'
+                f'<script type="application/json" class="figure" data-for="{key}">{blob}</script>'
             )
             if panel.figure.get("layout", {}).get("meta", {}).get("log"):
                 tools = f'<button class="log" type="button" data-for="{key}">log</button>'

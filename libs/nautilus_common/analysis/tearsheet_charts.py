@@ -119,8 +119,9 @@ def drawdown_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | NotS
         "fillcolor": "$downSoft", "hovertemplate": "%{y:.2%}",
     }  # fmt: skip
     label = {
-        "x": deepest.trough_ns // NS_PER_MS, "y": deepest.depth, "text": format_percent(deepest.depth), "showarrow": True,
-        "arrowcolor": "$muted", "arrowwidth": 1, "arrowhead": 0, "ax": 34, "ay": -14, "font": {"color": "$ink", "size": 12},
+        "x": deepest.trough_ns // NS_PER_MS, "y": deepest.depth, "text": format_percent(deepest.depth),
+        "showarrow": True, "arrowcolor": "$muted", "arrowwidth": 1, "arrowhead": 0, "ax": 34, "ay": -14,
+        "font": {"color": "$ink", "size": 12},
     }  # fmt: skip
     layout = {
         "xaxis": _time_axis(),
@@ -159,7 +160,8 @@ def distribution_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | 
     average, tail = rs.mean(returns), rs.value_at_risk(returns)
     assert average is not None and tail is not None
     trace = {
-        "type": "bar", "x": centres, "y": counts, "width": width * 0.92, "hovertemplate": "%{x:.3~%}: %{y}<extra></extra>",
+        "type": "bar", "x": centres, "y": counts, "width": width * 0.92,
+        "hovertemplate": "%{x:.3~%}: %{y}<extra></extra>",
         "marker": {"color": ["$up" if c > 0 else "$down" for c in centres], "line": {"width": 0}},
     }  # fmt: skip
     layout = {
@@ -235,9 +237,10 @@ def yearly_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | NotSho
     years = period_returns(curve, "Y", config.compounding) if curve is not None else {}
     if len(years) < 2:
         return NotShown("Yearly returns: the run lies within one calendar year")
-    values = [value for value in years.values()]
+    values = list(years.values())
     trace = {
-        "type": "bar", "x": [str(year + 1970) for year in years], "y": values, "hovertemplate": "%{x}: %{y:.2%}<extra></extra>",
+        "type": "bar", "x": [str(year + 1970) for year in years], "y": values,
+        "hovertemplate": "%{x}: %{y:.2%}<extra></extra>",
         "marker": {"color": ["$up" if v is not None and v >= 0 else "$down" for v in values]},
         "text": [NONE if v is None else format_percent(v, 1) for v in values], "textposition": "outside",
         "cliponaxis": False, "textfont": {"size": 11, "color": "$ink"}, "width": 0.6,

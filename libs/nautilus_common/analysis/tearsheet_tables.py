@@ -100,7 +100,8 @@ def stats_table(data: TearsheetData, config: TearsheetConfig) -> Panel:
     groups.append(("Trades and orders", stats.general))
     html = "".join(_stats_group(title, table) for title, table in groups if table)
     samplings = dict.fromkeys(series.sampling for series in stats.series.values())
-    note = f"periods_per_year {stats.periods_per_year}; {'; '.join(samplings) or 'no equity curve'}; {NONE}: sample too small"
+    sampling = "; ".join(samplings) or "no equity curve"
+    note = f"periods_per_year {stats.periods_per_year}; {sampling}; {NONE} where the sample is too small"
     return Panel("Statistics", html=f'<div class="stats" id="statistics">{html}</div>', note=note)
 
 
