@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from .result import Row, RunResult
 
@@ -70,17 +71,23 @@ def write_tables(result: RunResult, folder: Path) -> None:
 
 
 def read_tables(result: RunResult, folder: Path) -> None:
-    """Fill the rows and arrays of `result` from the folder's tables. Missing price tables are taken as empty."""
-    import pyarrow.parquet as pq
-
+    """Fill the rows and arrays of `result` from the folder's tables. A missing price table is taken as empty."""
     for name, (attribute, columns) in _ROW_TABLES.items():
-        setattr(result, attribute, _table_to_rows(pq.read_table(folder / f"{name}.parquet"), columns))
-    equity = pq.read_table(folder / "equity.parquet")
+        setattr(result, attribute, _table_to_rows(_read(folder / f"{name}.parquet"), columns))
+    equity = _read(folder / "equity.parquet")
     keys = [f"{a}/{c}" for a, c in zip(equity["account_id"].to_pylist(), equity["currency"].to_pylist(), strict=True)]
     result.equity = _split(keys, equity, ("equity", "balance", "unrealized"))
     if (folder / "prices.parquet").is_file():
-        prices = pq.read_table(folder / "prices.parquet")
+        prices = _read(folder / "prices.parquet")
         result.prices = _split(prices["instrument_id"].to_pylist(), prices, ("open", "high", "low", "close"))
+
+
+def _read(path: Path) -> pa.Table:
+    """The file's table. `ParquetFile` and not `read_table`, whose datasets import pandas where it is installed."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def schema(columns: dict[str, str]) -> pa.Schema:
@@ -213,9 +220,18 @@ def _array_table(labels: dict[str, list[str]], blocks: list[dict[str, Any]], col
 def _split(keys: list[str], table: pa.Table, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Arrays per key, in order of first appearance; the rows of a key stand together."""
     found: dict[str, dict[str, Any]] = {}
-    columns = {"ts": table["ts_ns"].to_numpy(), **{name: table[name].to_numpy() for name in names}}
+    columns = {"ts": _numbers(table, "ts_ns", np.int64), **{name: _numbers(table, name, np.float64) for name in names}}
     labels = np.asarray(keys, dtype=object)
     for key in dict.fromkeys(keys):
         mine = labels == key
         found[key] = {name: values[mine] for name, values in columns.items()}
     return found
+
+
+def _numbers(table: pa.Table, name: str, kind: type) -> NDArray[Any]:
+    """A column of numbers without nulls; read from its buffers, as `to_numpy` of a column imports pandas."""
+    parts = []
+    for chunk in table[name].chunks:
+        values = np.frombuffer(chunk.buffers()[1], dtype=kind)
+        parts.append(values[chunk.offset : chunk.offset + len(chunk)])
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
