@@ -232,6 +232,6 @@ def _numbers(table: pa.Table, name: str, kind: type) -> NDArray[Any]:
     """A column of numbers without nulls; read from its buffers, as `to_numpy` of a column imports pandas."""
     parts = []
     for chunk in table[name].chunks:
-        values = np.frombuffer(chunk.buffers()[1], dtype=kind)
+        values: NDArray[Any] = np.frombuffer(chunk.buffers()[1], dtype=kind)
         parts.append(values[chunk.offset : chunk.offset + len(chunk)])
     return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)

@@ -271,8 +271,10 @@ class _Page:
             done.update(together)
             for currency in currencies:
                 if len(currencies) > 1:
-                    parts.append(f'<h2 class="currency">{escape(currency)}</h2>')
+                    parts.append(f'</div><h2 class="currency">{escape(currency)}</h2><div class="grid">')
                 parts.extend(self._chart(n, currency) for n in together)
+            if len(currencies) > 1:
+                parts.append('</div><h2 class="currency">All currencies</h2><div class="grid">')
         return f'<div class="grid">{"".join(parts)}</div>'
 
     def _currencies(self) -> list[str]:

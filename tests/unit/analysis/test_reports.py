@@ -5,12 +5,15 @@ import json
 import subprocess
 import sys
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from nautilus_common.analysis.formatting import format_clock, format_duration, format_money, format_percent
 from nautilus_common.analysis.reports import build_report, instrument_rows, print_report, summary_json, total_rows
 
 from tests.unit.analysis.sample_run import DAY_NS, START_NS, empty_run, fill_row, order_row, position_row, sample_run
+
+LIBS = Path(__file__).parents[3] / "libs"
 
 
 class Terminal(io.StringIO):
@@ -108,7 +111,8 @@ def test_formats() -> None:
 def test_heavy_libraries_stay_out() -> None:
     code = (
         "import sys, nautilus_common.analysis.reports, nautilus_common.analysis.tearsheet, "
-        "nautilus_common.analysis.run_folder; print([m for m in ('rich', 'pyarrow', 'plotly', 'pandas') if m in sys.modules])"
+        "nautilus_common.analysis.run_folder; "
+        "print([m for m in ('rich', 'pyarrow', 'plotly', 'pandas') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd="libs")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=LIBS)
     assert done.stdout.strip() == "[]"
