@@ -71,6 +71,11 @@ class ExecutionEngine:
         if self.config.rollover_rates is not None:
             self._posting_ns = next_posting_ns(ts_ns)
 
+    @property
+    def channels(self) -> tuple[str, str]:
+        """What this engine listens to: commands for its venue, and those under way to it."""
+        return subjects.execution_commands(self.config.venue), self._self_channel
+
     # -- Engine ------------------------------------------------------------------------------------------------------
 
     def feed(self, block: Block) -> None:
