@@ -12,6 +12,13 @@ def div_half_even(numerator: int, denominator: int) -> int:
     return quotient
 
 
+def div_half_up(numerator: int, denominator: int) -> int:
+    """`numerator` / `denominator` (> 0) rounded to the nearest integer, ties away from zero."""
+    if numerator < 0:
+        return -((-2 * numerator + denominator) // (2 * denominator))
+    return (2 * numerator + denominator) // (2 * denominator)
+
+
 def rescale_half_even(value: int, precision: int, target: int) -> int:
     """`value` at `precision` decimal places, given at `target` places, ties to even."""
     if target >= precision:

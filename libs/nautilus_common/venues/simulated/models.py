@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.model.enums import LiquiditySide
 from nautilus_common.model.ledger import notional_raw
-from nautilus_common.model.rounding import div_half_even
+from nautilus_common.model.rounding import div_half_up
 from nautilus_common.model.values import Money, money_from_raw
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class LatencyModel:
 
 
 class MakerTakerFeeModel:
-    """Fee rate of the instrument x notional, half to even at the precision of its currency; negative is a rebate."""
+    """Fee rate of the instrument x notional, ties away from zero at the precision of its currency; negative is a rebate."""
 
     def __init__(self) -> None:
         self._rates: dict[tuple[object, int], tuple[int, int, Currency]] = {}
@@ -116,4 +116,4 @@ class MakerTakerFeeModel:
             scale = instrument.price_precision + instrument.size_precision + multiplier.precision
             value = qty_raw * px_raw * multiplier.raw * numerator * 10**currency.precision
             denominator *= 10**scale
-        return money_from_raw(div_half_even(value, denominator), currency)
+        return money_from_raw(div_half_up(value, denominator), currency)
