@@ -1,10 +1,12 @@
 """Instruments: what is traded, how it is rounded, and what an amount of it is worth.
 
 Each class is a frozen struct with NautilusTrader's constructor names, in its order; what a class fixes (an equity's
-sizes are whole) is a property. Two instruments are equal when their identifiers are. All sums here are exact: the
-product is an integer ratio, rounded once, half away from zero; beyond 64 bits is a ValueError that names the instrument.
+sizes are whole) is a property. Two instruments are equal when their identifiers are. All values here are exact: the
+product is an integer ratio, rounded once, half away from zero; beyond 64 bits is a ValueError that names the
+instrument.
 """
 
+import operator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ from nautilus_common.model.values import (
     Price,
     Quantity,
     money_from_raw,
+    parse_decimal,
     price_from_raw,
     quantity_from_raw,
 )
@@ -42,9 +45,11 @@ def _ratio(value: Number) -> tuple[int, int]:
     """`value` as an exact ratio; a float stands for the decimal number that it prints as."""
     if isinstance(value, FixedPoint):
         return value.raw, POWERS_OF_TEN[value.precision]
-    if isinstance(value, int):
-        return value, 1
-    number = value if isinstance(value, Decimal) else Decimal(repr(float(value)) if isinstance(value, float) else value)
+    if hasattr(value, "__index__"):
+        return operator.index(value), 1
+    number = (
+        value if isinstance(value, Decimal) else parse_decimal(value if isinstance(value, str) else repr(float(value)))
+    )
     if not number.is_finite():
         raise ValueError(f"invalid `value` {value}: it must be a finite number")
     return number.as_integer_ratio()
@@ -212,7 +217,7 @@ class Instrument(Struct, frozen=True, eq=False, tag=True):
 
     def make_price(self, value: Number) -> Price:
         """`value` at the price precision, rounded as `Price(value, precision)` does."""
-        number = Decimal(value) if isinstance(value, str) else value
+        number = parse_decimal(value) if isinstance(value, str) else value
         try:
             return Price(number, self.price_precision)
         except ValueError as error:
@@ -356,7 +361,7 @@ class Instrument(Struct, frozen=True, eq=False, tag=True):
                 raise self._fault(f"`{kind}_increment` must be positive, was {increment}")
             if increment.precision != precision:
                 raise self._fault(
-                    f"`{kind}_increment` {increment} has {increment.precision} decimals, `{kind}_precision` is {precision}"
+                    f"`{kind}_increment` {increment} does not have `{kind}_precision` {precision} decimals"
                 )
         if self.multiplier.raw <= 0:
             raise self._fault(f"`multiplier` must be positive, was {self.multiplier}")
@@ -384,7 +389,8 @@ class Instrument(Struct, frozen=True, eq=False, tag=True):
     @staticmethod
     def from_dict(values: dict[str, Any]) -> "Instrument":
         """The inverse of `to_dict`."""
-        return msgspec.convert(values, AnyInstrument)
+        instrument: Instrument = msgspec.convert(values, AnyInstrument)
+        return instrument
 
 
 class CurrencyPair(Instrument, frozen=True, eq=False, tag=True):
@@ -582,6 +588,7 @@ def instrument_to_json(instrument: Instrument) -> bytes:
 def instrument_from_json(data: bytes) -> AnyInstrument:
     """The inverse of `instrument_to_json`; ValueError when the text is no instrument."""
     try:
-        return msgspec.json.decode(data, type=AnyInstrument)
+        instrument: AnyInstrument = msgspec.json.decode(data, type=AnyInstrument)
     except msgspec.MsgspecError as error:
         raise ValueError(f"not an instrument: {error}") from None
+    return instrument

@@ -299,10 +299,6 @@ class _Number(FixedPoint, metaclass=_NumberMeta, frozen=True, gc=False, array_li
 
     precision: int
 
-    if TYPE_CHECKING:
-
-        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
-
     @classmethod
     def from_raw(cls, raw: int, precision: int) -> Self:
         """The value `raw / 10**precision`, checked; for millions use the module function of the same name."""
@@ -340,11 +336,19 @@ class _Number(FixedPoint, metaclass=_NumberMeta, frozen=True, gc=False, array_li
 class Price(_Number, frozen=True, gc=False, array_like=True, eq=False):
     """A price: `Price(1.2345, 4)`, `Price.from_str("1.2345")`. May be negative or zero."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
+
 
 class Quantity(_Number, frozen=True, gc=False, array_like=True, eq=False):
     """A quantity, never negative: `Quantity(1000, 0)`, `Quantity.from_str("0.5")`."""
 
     raw_min: ClassVar[int] = 0
+
+    if TYPE_CHECKING:
+
+        def __init__(self, value: float | Decimal | FixedPoint, precision: int) -> None: ...
 
     @classmethod
     def zero(cls, precision: int = 0) -> "Quantity":
