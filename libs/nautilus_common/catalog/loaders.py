@@ -73,7 +73,19 @@ def _load(
     tables: Iterator[Any], path: Path, spec: LoadSpec, instrument: InstrumentLike, chunk_rows: int
 ) -> Iterator[Columns]:
     converter = TableConverter(spec, instrument, str(path))
-    return rechunk((converter.convert(table) for table in tables), chunk_rows)
+    return rechunk((converter.convert(table) for table in _head(tables, spec.max_rows)), chunk_rows)
+
+
+def _head(tables: Iterator[Any], max_rows: int | None) -> Iterator[Any]:
+    """The tables up to the first `max_rows` rows of all."""
+    for table in tables:
+        if max_rows is None:
+            yield table
+            continue
+        if max_rows <= 0:
+            return
+        yield table.slice(0, max_rows)
+        max_rows -= table.num_rows
 
 
 def _open(path: Path) -> Any:

@@ -61,6 +61,7 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     default_size: decimal text, of each row where the file has no sizes.
     size_rounding "half_even" rounds sizes of more digits than the instrument instead of refusing them;
     size_precision reads them at another precision than the instrument's (to make ticks of bars).
+    max_rows: only the first rows of the file are taken, and only they are checked.
     """
 
     kind: str
@@ -79,6 +80,7 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     size_precision: int | None = None
     on_duplicate: OnDuplicate = "error"
     allow_crossed: bool = False
+    max_rows: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in KIND_COLUMNS:
@@ -88,7 +90,9 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if name not in targets:
                 close = nearest(name, targets)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                raise CatalogError(f"load spec: {name!r} is no column of kind {self.kind!r}{hint} ({', '.join(targets)})")
+                raise CatalogError(
+                    f"load spec: {name!r} is no column of kind {self.kind!r}{hint} ({', '.join(targets)})"
+                )
         check_format(self.timestamp)
         check_timezone(self.timezone)
         if not self.header and not self.column_names:

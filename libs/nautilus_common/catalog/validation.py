@@ -422,9 +422,7 @@ def _aggressor_findings(columns: Mapping[str, IntArray]) -> Iterator[_Finding]:
     yield _Finding("aggressor", "aggressor", int(rows[0]), len(rows), what, "Map the source's sides to 0, 1 or 2")
 
 
-def _duplicate_findings(
-    kind: str, columns: Mapping[str, IntArray], previous_row: Row | None
-) -> Iterator[_Finding]:
+def _duplicate_findings(kind: str, columns: Mapping[str, IntArray], previous_row: Row | None) -> Iterator[_Finding]:
     rows = _duplicate_rows(kind, columns, previous_row)
     if len(rows):
         index = int(rows[0])
