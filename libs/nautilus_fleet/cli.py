@@ -1,6 +1,6 @@
 """The `fleet` command: finds the command that was named, and turns what goes wrong into an exit code.
 
-Only the standard library is imported here, and only the module of the command that runs: people wait for `fleet --help`.
+Only the standard library is imported here, and only the module of the command that runs: people wait for help.
 Help is the commands' own docstring, so it needs no argument parser either; cyclopts parses the arguments.
 """
 

@@ -254,17 +254,12 @@ AnyInstrument = Annotated[
 FileKind = Literal["quotes", "trades", "bars", "bid_ask_bars_as_quotes", "bars_as_quotes", "bars_as_trades"]
 
 
-class TimestampSection(Section):
-    """`timestamp = {...}` of a data file: how its times are written. Times without a zone are UTC."""
-
-    column: str | None = None
-    format: str | None = None
-    unit: Literal["s", "ms", "us", "ns"] | None = None
-    zone: str | None = None
-
-
 class DataFileSection(Section):
-    """One of `[[data.files]]`: a CSV or Parquet file read directly, without a catalogue."""
+    """One of `[[data.files]]`: a CSV or Parquet file read directly, without a catalogue.
+
+    `timestamp` is "iso", an epoch's unit ("s", "ms", "us", "ns") or a strptime format; `timezone` is that of times that
+    name none. `columns` maps our names to the file's. `limit` takes the first rows of the file only.
+    """
 
     kind: FileKind
     instrument: InstrumentText
@@ -274,9 +269,19 @@ class DataFileSection(Section):
     bar_type: str | None = None
     limit: Annotated[int, Field(gt=0)] | None = None
     columns: dict[str, str] = {}
-    timestamp: TimestampSection | None = None
-    timestamp_is_close: bool = True
-    default_size: DecimalText = "1000000"
+    timestamp: str = "iso"
+    timezone: str = "UTC"
+    timestamp_offset_ns: int = 0
+    ts_init_delta_ns: Annotated[int, Field(ge=0)] = 0
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    header: bool = True
+    column_names: list[str] = []
+    price_scale: Annotated[int, Field(ge=0, le=18)] = 0
+    size_scale: Annotated[int, Field(ge=0, le=18)] = 0
+    default_size: DecimalText | None = None
+    size_rounding: Literal["error", "half_even"] = "error"
+    on_duplicate: Literal["error", "drop"] = "error"
+    allow_crossed: bool = False
 
     @model_validator(mode="after")
     def _names_its_files(self) -> Self:
@@ -290,6 +295,13 @@ class DataFileSection(Section):
         return self
 
 
+class SampleSection(Section):
+    """`sample = {seed = 42, days = 10}`: the seeded market that comes with the library."""
+
+    seed: Annotated[int, Field(ge=0)] = 42
+    days: Annotated[int, Field(ge=1, le=60)] = 10
+
+
 class DataSection(Section):
     """`[data]`: the catalogue and what to take of it, or files, or both. `block_rows` bounds memory, never results."""
 
@@ -298,11 +310,12 @@ class DataSection(Section):
     kinds: list[Literal["quotes", "trades", "bars"]] = []
     bar_types: list[str] = []
     files: list[DataFileSection] = []
+    sample: SampleSection | None = None
     block_rows: Annotated[int, Field(gt=0)] | None = None
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
-        if self.catalog is None and not self.files:
+        if self.catalog is None and not self.files and self.sample is None:
             raise ValueError('[data] names nothing to read: give catalog = "data", or [[data.files]]')
         return self
 
