@@ -1,0 +1,339 @@
+"""The ledger: accounts and positions, folded from order events. Portfolio, risk and strategy hosts each hold one.
+
+They all run this code over the same events at the same tags, so that all are up to date when a callback runs, and
+nobody has to ask anybody. Nothing here reads a clock or speaks.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nautilus_common.messages.events import AccountAdjusted, OrderFilled, OrderInitialized
+from nautilus_common.model.account import Account, AccountSpec, account_from_spec
+from nautilus_common.model.enums import OmsType, OrderSide
+from nautilus_common.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, Venue
+from nautilus_common.model.position import COST_GUARD, Position
+from nautilus_common.model.rounding import div_half_even, rescale_half_even
+from nautilus_common.model.values import quantity_from_raw
+from nautilus_common.model.xrates import ExchangeRates
+
+if TYPE_CHECKING:
+    from nautilus_common.model.currencies import Currency
+    from nautilus_common.model.instruments import Instrument
+    from nautilus_common.streams import MarketView
+
+OPENED = 1
+CHANGED = 2
+CLOSED = 3
+
+
+class OpenOrder:
+    """What the ledger must know of an order that may lock money."""
+
+    __slots__ = ("accepted", "filled_raw", "init", "locked", "price_raw", "quantity_raw")
+
+    def __init__(self, init: OrderInitialized) -> None:
+        self.init = init
+        self.quantity_raw: int = init.quantity.raw
+        price = init.price if init.price is not None else init.trigger_price
+        self.price_raw: int | None = None if price is None else price.raw
+        self.filled_raw = 0
+        self.locked = 0
+        self.accepted = False
+
+
+class PositionChange(msgspec.Struct):
+    """One step of a position that a fill caused."""
+
+    kind: int  # OPENED, CHANGED or CLOSED
+    position: Position
+    fill: OrderFilled  # the whole fill, or the part of it that fell to this step when it turned the position over
+
+
+class Ledger:
+    """Accounts, positions and locked money of all venues of a run."""
+
+    def __init__(self, instruments: dict[InstrumentId, Instrument], specs: list[AccountSpec], market: MarketView) -> None:
+        self.instruments = instruments
+        self.accounts: dict[AccountId, Account] = {spec.account_id: account_from_spec(spec) for spec in specs}
+        self.by_venue: dict[Venue, Account] = {spec.venue: self.accounts[spec.account_id] for spec in specs}
+        self.positions: dict[PositionId, Position] = {}
+        self.open_positions: dict[InstrumentId, dict[PositionId, Position]] = {}
+        self.net_raw: dict[InstrumentId, int] = {}
+        self.closed_count = 0
+        self.xrates = ExchangeRates(instruments, market)
+        self._orders: dict[ClientOrderId, OpenOrder] = {}
+        self._init_sums: dict[InstrumentId, int] = {}
+        self.snapshots: list[ClosedPosition] = []
+
+    # -- orders ------------------------------------------------------------------------------------------------------
+
+    def on_submitted(self, init: OrderInitialized) -> None:
+        """Know an order; it locks nothing before it is accepted."""
+        self._orders[init.client_order_id] = OpenOrder(init)
+
+    def order(self, client_order_id: ClientOrderId) -> OpenOrder | None:
+        return self._orders.get(client_order_id)
+
+    def open_orders(self, instrument_id: InstrumentId) -> list[OpenOrder]:
+        """Accepted, still open orders of an instrument, oldest first."""
+        return [o for o in self._orders.values() if o.accepted and o.init.instrument_id == instrument_id]
+
+    def on_accepted(self, client_order_id: ClientOrderId) -> bool:
+        """Lock money for an order that rests at the venue; True when balances changed."""
+        order = self._orders.get(client_order_id)
+        if order is None:
+            return False
+        order.accepted = True
+        return self._lock(order)
+
+    def on_updated(self, client_order_id: ClientOrderId, quantity_raw: int, price_raw: int | None) -> bool:
+        order = self._orders.get(client_order_id)
+        if order is None:
+            return False
+        order.quantity_raw = quantity_raw
+        if price_raw is not None:
+            order.price_raw = price_raw
+        return self._lock(order)
+
+    def on_closed(self, client_order_id: ClientOrderId) -> bool:
+        """Forget an order that is denied, rejected, canceled, expired or filled; True when balances changed."""
+        order = self._orders.pop(client_order_id, None)
+        if order is None or not order.locked:
+            return False
+        return self._set_locked(order, 0)
+
+    def _lock(self, order: OpenOrder) -> bool:
+        price = order.price_raw
+        init = order.init
+        if not order.accepted or price is None or init.reduce_only:
+            return False
+        instrument = self.instruments[init.instrument_id]
+        account = self.by_venue[init.instrument_id.venue]
+        leaves = order.quantity_raw - order.filled_raw
+        if account.is_margin_account:
+            notional = notional_raw(instrument, leaves, price)
+            amount = account.margin_raw(instrument, notional, initial=True)
+            amount = self._to_account(account, instrument, amount, init.order_side)
+        else:
+            amount = self.cash_cost(instrument, init.order_side, leaves, price)[1]
+        return self._set_locked(order, amount)
+
+    def _set_locked(self, order: OpenOrder, amount: int) -> bool:
+        change = amount - order.locked
+        if change == 0:
+            return False
+        order.locked = amount
+        init = order.init
+        instrument = self.instruments[init.instrument_id]
+        account = self.by_venue[init.instrument_id.venue]
+        if not account.is_margin_account:
+            account.lock(self.cash_cost(instrument, init.order_side, 0, 0)[0], change)
+            return True
+        total = self._init_sums.get(instrument.id, 0) + change
+        self._init_sums[instrument.id] = total
+        return account.set_margin_init(instrument.id, self.margin_currency(account, instrument), total)
+
+    # -- fills -------------------------------------------------------------------------------------------------------
+
+    def on_filled(self, fill: OrderFilled) -> list[PositionChange]:
+        """Fold a fill into its position and account; the steps of positions that it caused, in order."""
+        instrument = self.instruments[fill.instrument_id]
+        account = self.accounts[fill.account_id]
+        order = self._orders.get(fill.client_order_id)
+        if order is not None:
+            order.filled_raw += fill.last_qty.raw
+        changes, realized = self._apply_to_position(instrument, fill)
+        self._settle(account, instrument, fill, realized)
+        if order is not None:
+            self._lock(order)
+        if account.is_margin_account:
+            self._update_margin_maint(account, instrument, fill.order_side)
+        return changes
+
+    def _apply_to_position(self, instrument: Instrument, fill: OrderFilled) -> tuple[list[PositionChange], int]:
+        position_id = fill.position_id
+        assert position_id is not None, f"fill {fill.trade_id} names no position"
+        signed = fill.last_qty.raw if fill.order_side == OrderSide.BUY else -fill.last_qty.raw
+        position = self.positions.get(position_id)
+        self.net_raw[instrument.id] = self.net_raw.get(instrument.id, 0) + signed
+        if position is None:
+            return [self._open(instrument, fill)], 0
+        held = position.signed_raw
+        if held == 0:
+            return [self._reopen(position, fill)], 0
+        if (held > 0) == (signed > 0):
+            position.apply(fill)
+            return [PositionChange(CHANGED, position, fill)], 0
+        if abs(signed) <= abs(held):
+            realized = position.apply(fill)
+            if position.signed_raw == 0:
+                self._close(position)
+                return [PositionChange(CLOSED, position, fill)], realized
+            return [PositionChange(CHANGED, position, fill)], realized
+        return self._turn_over(position, fill, abs(held))
+
+    def _turn_over(self, position: Position, fill: OrderFilled, held: int) -> tuple[list[PositionChange], int]:
+        """Split a fill that turns a position over: close the old life, open a new one with what is left."""
+        closing, opening = split_fill(fill, held)
+        realized = position.apply(closing)
+        self._close(position)
+        closed = PositionChange(CLOSED, ClosedPosition(position), closing)
+        return [closed, self._reopen(position, opening)], realized
+
+    def _open(self, instrument: Instrument, fill: OrderFilled) -> PositionChange:
+        position = Position(instrument, fill)
+        self.positions[position.id] = position
+        self.open_positions.setdefault(instrument.id, {})[position.id] = position
+        return PositionChange(OPENED, position, fill)
+
+    def _reopen(self, position: Position, fill: OrderFilled) -> PositionChange:
+        self.snapshots.append(ClosedPosition(position))
+        position.reopen(fill)
+        self.open_positions.setdefault(position.instrument_id, {})[position.id] = position
+        return PositionChange(OPENED, position, fill)
+
+    def _close(self, position: Position) -> None:
+        self.open_positions[position.instrument_id].pop(position.id, None)
+        self.closed_count += 1
+
+    def _settle(self, account: Account, instrument: Instrument, fill: OrderFilled, realized: int) -> None:
+        """Move the account's balances by the fill: profit and commission, or both legs of a cash trade."""
+        commission = fill.commission
+        side = fill.order_side
+        account.add_commission(commission.currency, commission.raw)
+        if account.spec.frozen:
+            return
+        if account.is_margin_account:
+            if realized:
+                self._credit(account, instrument.get_settlement_currency(), realized, side)
+        else:
+            self._settle_cash(account, instrument, fill)
+        if commission.raw:
+            self._credit(account, commission.currency, -commission.raw, side)
+
+    def _settle_cash(self, account: Account, instrument: Instrument, fill: OrderFilled) -> None:
+        buying = fill.order_side == OrderSide.BUY
+        notional = notional_raw(instrument, fill.last_qty.raw, fill.last_px.raw)
+        base = instrument.get_base_currency()
+        quote = instrument.quote_currency
+        if base is not None and account.base_currency is None:
+            quantity = rescale_half_even(fill.last_qty.raw, fill.last_qty.precision, base.precision)
+            account.add(base, quantity if buying else -quantity)
+        self._credit(account, quote, -notional if buying else notional, fill.order_side)
+
+    def _credit(self, account: Account, currency: Currency, raw: int, side: OrderSide) -> None:
+        """Add `raw` of `currency`, converted for an account with a base currency: BID for a sell, ASK for a buy."""
+        base = account.base_currency
+        if base is not None and currency != base:
+            raw = self.xrates.convert(raw, currency, base, account.spec.venue, bid=side == OrderSide.SELL)
+            currency = base
+        account.add(currency, raw)
+
+    def on_adjusted(self, event: AccountAdjusted) -> None:
+        """Fold an adjustment by the venue (rollover interest, funding) into its account."""
+        self.accounts[event.account_id].add(event.amount.currency, event.amount.raw)
+
+    # -- margins -----------------------------------------------------------------------------------------------------
+
+    def _update_margin_maint(self, account: Account, instrument: Instrument, side: OrderSide) -> None:
+        held, cost = self._netted(instrument.id)
+        amount = 0
+        if held:
+            precision = instrument.get_settlement_currency().precision
+            if instrument.is_inverse:
+                price = div_half_even(cost, held * instrument.multiplier.raw * COST_GUARD)
+                notional = notional_raw(instrument, held, price)
+            else:
+                scale = instrument.price_precision + instrument.size_precision + instrument.multiplier.precision
+                notional = div_half_even(cost * 10**precision, 10**scale * COST_GUARD)
+            amount = account.margin_raw(instrument, notional, initial=False)
+            if amount:
+                entry = OrderSide.BUY if self.net_raw[instrument.id] > 0 else OrderSide.SELL
+                amount = self._to_account(account, instrument, amount, entry)
+        account.set_margin_maint(instrument.id, self.margin_currency(account, instrument), amount)
+
+    def _netted(self, instrument_id: InstrumentId) -> tuple[int, int]:
+        """(quantity, cost) of the open positions of an instrument, netted in the order in which they were opened."""
+        positions = self.open_positions.get(instrument_id)
+        if not positions:
+            return 0, 0
+        if len(positions) == 1:
+            only = next(iter(positions.values()))
+            return abs(only.signed_raw), only.cost_raw
+        held = cost = 0
+        for position in positions.values():
+            signed, own = position.signed_raw, position.cost_raw
+            if held == 0 or (held > 0) == (signed > 0):
+                held, cost = held + signed, cost + own
+            elif abs(signed) < abs(held):
+                cost -= div_half_even(cost * abs(signed), abs(held))
+                held += signed
+            else:
+                left = held + signed
+                cost = div_half_even(own * abs(left), abs(signed))
+                held = left
+        return abs(held), cost
+
+    def _to_account(self, account: Account, instrument: Instrument, raw: int, side: OrderSide) -> int:
+        """A margin amount in the account's currency: at BID for what is bought, at ASK for what is sold."""
+        currency = instrument.get_settlement_currency()
+        base = account.base_currency
+        if base is None or base == currency:
+            return raw
+        return self.xrates.convert(raw, currency, base, account.spec.venue, bid=side == OrderSide.BUY)
+
+    def margin_currency(self, account: Account, instrument: Instrument) -> Currency:
+        return account.base_currency or instrument.get_settlement_currency()
+
+    def cash_cost(self, instrument: Instrument, side: OrderSide, quantity_raw: int, price_raw: int) -> tuple[Currency, int]:
+        """(currency, amount) that a cash account must have for an order."""
+        base = instrument.get_base_currency()
+        if side == OrderSide.BUY or base is None:
+            return instrument.quote_currency, notional_raw(instrument, quantity_raw, price_raw) if price_raw else 0
+        return base, rescale_half_even(quantity_raw, instrument.size_precision, base.precision)
+
+    def oms_type(self, venue: Venue) -> OmsType:
+        return self.by_venue[venue].spec.oms_type
+
+
+class ClosedPosition(Position):
+    """A closed life of a netting position id, kept when the id is used again."""
+
+    __slots__ = ()
+
+    def __init__(self, position: Position) -> None:
+        for name in Position.__slots__:
+            setattr(self, name, getattr(position, name))
+
+
+def notional_raw(instrument: Instrument, quantity_raw: int, price_raw: int) -> int:
+    """Notional value, raw in the settlement currency, rounded half to even; q m / px for an inverse instrument."""
+    multiplier = instrument.multiplier
+    precision = instrument.get_settlement_currency().precision
+    scale = instrument.size_precision + multiplier.precision
+    if instrument.is_inverse:
+        numerator = quantity_raw * multiplier.raw * 10 ** (instrument.price_precision + precision)
+        return div_half_even(numerator, 10**scale * price_raw)
+    value = quantity_raw * price_raw * multiplier.raw
+    return rescale_half_even(value, scale + instrument.price_precision, precision)
+
+
+def split_fill(fill: OrderFilled, first_raw: int) -> tuple[OrderFilled, OrderFilled]:
+    """`fill` in two parts, the first of `first_raw`; the commission is shared by quantity and sums to the whole."""
+    qty = fill.last_qty
+    commission = fill.commission
+    share = div_half_even(commission.raw * first_raw, qty.raw)
+    first = msgspec.structs.replace(
+        fill,
+        last_qty=quantity_from_raw(first_raw, qty.precision),
+        commission=type(commission).from_raw(share, commission.currency),
+    )
+    second = msgspec.structs.replace(
+        fill,
+        last_qty=quantity_from_raw(qty.raw - first_raw, qty.precision),
+        commission=type(commission).from_raw(commission.raw - share, commission.currency),
+    )
+    return first, second

@@ -1,0 +1,136 @@
+"""The one loop that decides in which order engines take their inputs, in every topology.
+
+It takes the smallest of all horizons and all undelivered messages. A message is handed to its receivers; an engine is
+run up to the next smallest. When the smallest is not below the frontier - the end of the data that all streams have
+shown - another block is fed. In one process the engines are objects; a proxy for a process is an engine too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from nautilus_common.engine import INF, Outbox, Tag
+
+if TYPE_CHECKING:
+    from nautilus_common.bus.memory import MemoryBus
+    from nautilus_common.engine import Engine
+    from nautilus_common.messages.blocks import Block
+
+
+class Scheduler:
+    """Runs `engines` over `sources`, one iterator of blocks per stream, in stream rank order."""
+
+    def __init__(
+        self,
+        engines: list[Engine],
+        bus: MemoryBus,
+        sources: list[Iterator[Block]],
+        on_feed: Callable[[Block], None] | None = None,
+    ) -> None:
+        assert [engine.rank for engine in engines] == sorted(engine.rank for engine in engines)
+        self.engines = engines
+        self._bus = bus
+        self._sources = sources
+        self._ends: list[Tag] = [(0, 0, rank, 0) for rank in range(len(sources))]
+        self._outboxes = {engine.rank: Outbox(engine.name, engine.rank) for engine in engines}
+        self._horizons: dict[int, Tag] = {}
+        self._on_feed = on_feed
+        self.frontier: Tag = min(self._ends, default=INF)
+        self.now: Tag = (0,)
+
+    def outbox(self, engine: Engine) -> Outbox:
+        return self._outboxes[engine.rank]
+
+    def call(self, engine: Engine, action: Callable[[Outbox], None]) -> None:
+        """Let `engine` act on an outside stimulus of the run (start, stop), and take what it says."""
+        outbox = self._outboxes[engine.rank]
+        action(outbox)
+        self._settle(engine, outbox)
+
+    def run(self, until: Tag = INF) -> None:
+        """Go on until nothing at or below `until` is left to do."""
+        bus = self._bus
+        while True:
+            engine, horizon, second = self._smallest_horizon()
+            message = bus.next_tag()
+            smallest = message if message < horizon else horizon
+            if smallest >= self.frontier and self.frontier < INF and self.frontier <= until:
+                self._feed()
+                continue
+            if smallest > until or smallest >= INF:
+                self._finish(until)
+                return
+            if message < horizon:
+                self._deliver()
+            else:
+                assert engine is not None
+                limit = min(second, message, until)
+                self._run_engine(engine, limit if limit < self.frontier else self.frontier)
+
+    def _smallest_horizon(self) -> tuple[Engine | None, Tag, Tag]:
+        """The engine with the smallest horizon, that horizon, and the smallest of the others."""
+        horizons = self._horizons
+        frontier = self.frontier
+        best: Engine | None = None
+        smallest = second = INF
+        for engine in self.engines:
+            horizon = horizons.get(engine.rank)
+            if horizon is None:
+                horizon = horizons[engine.rank] = engine.horizon(frontier)
+            if best is None or horizon < smallest:
+                best, smallest, second = engine, horizon, smallest
+            elif horizon < second:
+                second = horizon
+        return best, smallest, second
+
+    def _deliver(self) -> None:
+        tag, channel, message = self._bus.pop()
+        self.now = tag
+        for engine in self._bus.receivers(channel):
+            outbox = self._outboxes[engine.rank]
+            engine.handle(tag, message, outbox)
+            self._settle(engine, outbox)
+
+    def _run_engine(self, engine: Engine, until: Tag) -> None:
+        outbox = self._outboxes[engine.rank]
+        engine.run(until, outbox)
+        self._settle(engine, outbox)
+
+    def _settle(self, engine: Engine, outbox: Outbox) -> None:
+        self._horizons.pop(engine.rank, None)
+        if outbox.pending:
+            self._bus.take(outbox)
+
+    def _feed(self) -> None:
+        """Show the next block of each stream that holds the frontier back; all engines first take what they have."""
+        frontier = self.frontier
+        for engine in self.engines:
+            outbox = self._outboxes[engine.rank]
+            engine.run(frontier, outbox)
+            assert not outbox.pending, f"{engine.name} spoke before the frontier {frontier} against its horizon"
+        for rank, end in enumerate(self._ends):
+            if end == frontier:
+                self._feed_stream(rank)
+        self.frontier = min(self._ends, default=INF)
+        self._horizons.clear()
+
+    def _feed_stream(self, rank: int) -> None:
+        block = next(self._sources[rank], None)
+        if block is None:
+            self._ends[rank] = INF
+            return
+        for engine in self.engines:
+            engine.feed(block)
+        if self._on_feed is not None:
+            self._on_feed(block)
+        self._ends[rank] = block.end
+
+    def _finish(self, until: Tag) -> None:
+        """Let every engine take its silent inputs up to `until`, so that all stand at the same tag."""
+        limit = min(until, self.frontier)
+        for engine in self.engines:
+            outbox = self._outboxes[engine.rank]
+            engine.run(limit, outbox)
+            assert not outbox.pending, f"{engine.name} spoke at the end of the run against its horizon"
+            self._horizons.pop(engine.rank, None)

@@ -1,0 +1,552 @@
+"""The venue simulator: what a venue does with commands and market data, at the top of the book (L1).
+
+It takes a row before anybody else, matches its resting orders against it, and says what happened; a command acts on the
+book as it is at the command's tag. Prices and sizes are raw integers; the rules are those of docs/explain/fills.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING
+
+from nautilus_common.engine import INF, PHASE_EXPIRY, Tag
+from nautilus_common.messages.events import (
+    OrderAccepted,
+    OrderCanceled,
+    OrderCancelRejected,
+    OrderExpired,
+    OrderFilled,
+    OrderModifyRejected,
+    OrderRejected,
+    OrderTriggered,
+    OrderUpdated,
+)
+from nautilus_common.model.enums import LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
+from nautilus_common.model.identifiers import ClientOrderId, InstrumentId, PositionId, StrategyId, TradeId, VenueOrderId
+from nautilus_common.model.values import Price, price_from_raw, quantity_from_raw
+from nautilus_common.venues.simulated.bars import bar_points
+from nautilus_common.venues.simulated.market import Market, Scan, VenueOrder
+
+if TYPE_CHECKING:
+    from nautilus_common.messages.base import Message
+    from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
+    from nautilus_common.messages.events import OrderInitialized
+    from nautilus_common.model.instruments import Instrument
+    from nautilus_common.venues.simulated.config import SimulatedVenueConfig
+
+DAY_NS = 86_400_000_000_000
+
+Say = Callable[[StrategyId, "Message"], None]
+
+
+class SimulatedVenue:
+    """Orders and markets of one venue. `say(strategy_id, event)` is given for the length of each call."""
+
+    def __init__(self, config: SimulatedVenueConfig, markets: list[Market], rank: int) -> None:
+        self.config = config
+        self.markets = {market.instrument.id: market for market in markets}
+        self._rank = rank
+        self._name = config.venue.value
+        self._account_id = config.account.account_id
+        self._hedging = config.account.oms_type == OmsType.HEDGING
+        self._known: dict[ClientOrderId, VenueOrder] = {}
+        self._positions: dict[PositionId, int] = {}
+        self._instrument_ids: dict[PositionId, InstrumentId] = {}
+        self._netting_ids: dict[tuple[InstrumentId, StrategyId], PositionId] = {}
+        self._arrivals = 0
+        self._order_counts: dict[InstrumentId, int] = {}
+        self._position_counts: dict[InstrumentId, int] = {}
+        self._expiries: list[tuple[int, int, VenueOrder]] = []
+        self._say: Say = _nobody
+        self._ts = 0
+
+    # -- what comes next ---------------------------------------------------------------------------------------------
+
+    def next_row(self) -> tuple[Tag, Market | None, Scan | None, bool]:
+        """The next row at which an order may act, over all markets; `False` last: only how far was looked."""
+        best: tuple[Tag, Market | None, Scan | None, bool] = (INF, None, None, True)
+        for market in self.markets.values():
+            tag, scan, sure = market.next_tag()
+            if tag < best[0]:
+                best = (tag, market, scan, sure)
+        return best
+
+    def next_expiry(self) -> Tag:
+        expiries = self._expiries
+        while expiries and not expiries[0][2].is_open:
+            heappop(expiries)
+        if not expiries:
+            return INF
+        return (expiries[0][0], PHASE_EXPIRY, self._rank, expiries[0][1], 0, self._rank, 0)
+
+    # -- rows and expiries -------------------------------------------------------------------------------------------
+
+    def take_row(self, market: Market, scan: Scan, ts_ns: int, say: Say) -> bool:
+        """Match the resting orders against the row just taken; True when a held order waits for its turn."""
+        self._say, self._ts = say, ts_ns
+        kind = scan.view.spec.kind
+        if market.held:
+            market.refresh()
+            return True
+        if kind == "bar":
+            self._match_bar(market, scan)
+        elif kind == "trade" and market.quotes and any(view.has_row for view in market.quotes):
+            self._match_trade(market, scan)
+        else:
+            market.refresh()
+            self._match_book(market)
+        return False
+
+    def release_held(self, market: Market, ts_ns: int, say: Say) -> None:
+        """Carry out the market orders that came before the instrument had any price."""
+        self._say, self._ts = say, ts_ns
+        held, market.held = market.held, []
+        for order in held:
+            if order.is_open:
+                self._fill_aggressively(market, order)
+
+    def expire(self, ts_ns: int, say: Say) -> None:
+        self._say, self._ts = say, ts_ns
+        order = heappop(self._expiries)[2]
+        self._market(order).remove(order)
+        self._event(order, OrderExpired)
+
+    def _match_book(self, market: Market) -> None:
+        for order in market.by_priority():
+            if not order.is_open:
+                continue
+            if order.is_stop:
+                if self._stop_reached(market, order):
+                    self._trigger(market, order)
+            elif self._limit_reached(market, order):
+                self._fill_passively(market, order, market.ask_size if order.is_buy else market.bid_size)
+
+    def _match_trade(self, market: Market, scan: Scan) -> None:
+        """A trade beside a quoted book: a seller's trade can fill buy orders at their price, and a buyer's sell orders."""
+        if not self.config.trade_execution:
+            return
+        market.refresh()
+        price, size, aggressor = (scan.view.value(name) for name in ("price", "size", "aggressor"))
+        for order in market.by_priority():
+            if not order.is_open:
+                continue
+            if order.is_stop:
+                if order.on_last and _reached(order.is_buy, price, order.level):
+                    self._trigger(market, order)
+            elif aggressor != (1 if order.is_buy else 2) and _passed(order.is_buy, price, order.level):
+                self._fill_passively(market, order, size)
+
+    def _match_bar(self, market: Market, scan: Scan) -> None:
+        """Walk the four points of a bar; between points a stop fills at its trigger price, at the open at the open."""
+        for point in bar_points(market, scan.view, adaptive=self.config.bar_adaptive_high_low_ordering):
+            market.set_top(point.bid, point.ask, point.size, point.size)
+            for order in market.by_priority():
+                if not order.is_open:
+                    continue
+                if not order.is_stop:
+                    if self._limit_reached(market, order):
+                        self._fill_passively(market, order, point.size)
+                elif self._stop_reached(market, order):
+                    self._trigger(market, order, at=None if point.is_open else order.level)
+
+    def _limit_reached(self, market: Market, order: VenueOrder) -> bool:
+        price = market.ask if order.is_buy else market.bid
+        level = order.level
+        if price == level:
+            return self.config.fill_model.is_limit_filled()
+        return price < level if order.is_buy else price > level
+
+    def _stop_reached(self, market: Market, order: VenueOrder) -> bool:
+        return not (order.on_last and market.quotes and market.trades) and _reached(
+            order.is_buy, market.ask if order.is_buy else market.bid, order.level
+        )
+
+    def _trigger(self, market: Market, order: VenueOrder, at: int | None = None) -> None:
+        """A stop is reached: a stop-market order fills, a stop-limit order becomes a limit order."""
+        if order.init.order_type == OrderType.STOP_MARKET:
+            market.remove(order)
+            order.is_open = True
+            self._fill_aggressively(market, order, at)
+            return
+        order.is_stop = False
+        market.changed()
+        self._event(order, OrderTriggered)
+        if order.is_open and self._is_marketable(market, order):
+            self._fill_limit_on_arrival(market, order)
+
+    # -- commands ----------------------------------------------------------------------------------------------------
+
+    def submit(self, command: SubmitOrder, ts_ns: int, say: Say) -> None:
+        self._say, self._ts = say, ts_ns
+        init = command.order
+        market = self.markets.get(init.instrument_id)
+        assert market is not None, f"risk let pass an order for {init.instrument_id}, which {self._name} does not trade"
+        market.refresh()
+        self._arrivals += 1
+        order = VenueOrder(init, self._position_for(command), self._arrivals)
+        self._known[init.client_order_id] = order
+        self._instrument_ids.setdefault(order.position_id, init.instrument_id)
+        reason = self._refusal(market, order)
+        if reason is not None:
+            order.is_open = False
+            self._say_rejected(order, reason)
+            return
+        order.venue_order_id = self._next_venue_order_id(market)
+        if init.order_type == OrderType.MARKET:
+            self._submit_market(market, order)
+        else:
+            self._submit_priced(market, order)
+
+    def _submit_market(self, market: Market, order: VenueOrder) -> None:
+        if self.config.use_market_order_acks:
+            self._event(order, OrderAccepted)
+        if not market.is_set:
+            market.held.append(order)
+            market.changed()
+            return
+        self._fill_aggressively(market, order)
+
+    def _submit_priced(self, market: Market, order: VenueOrder) -> None:
+        self._event(order, OrderAccepted)
+        if order.init.time_in_force == TimeInForce.DAY:
+            order.expire_ns = (self._ts // DAY_NS + 1) * DAY_NS
+        if order.is_stop:
+            if self._stop_reached(market, order):
+                self._trigger(market, order)
+            if order.is_open:
+                self._rest(market, order)
+            return
+        if self._is_marketable(market, order):
+            self._fill_limit_on_arrival(market, order)
+        elif order.init.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+            self._cancel(market, order)
+        if order.is_open:
+            self._rest(market, order)
+
+    def _rest(self, market: Market, order: VenueOrder) -> None:
+        market.add(order)
+        if order.expire_ns:
+            heappush(self._expiries, (order.expire_ns, order.arrival, order))
+
+    def cancel(self, command: CancelOrder, ts_ns: int, say: Say) -> None:
+        self._say, self._ts = say, ts_ns
+        order = self._known.get(command.client_order_id)
+        if order is None or not order.is_open:
+            reason = "order is not known" if order is None else "order is closed"
+            say(
+                command.strategy_id,
+                OrderCancelRejected(
+                    command.trader_id,
+                    command.strategy_id,
+                    command.instrument_id,
+                    command.client_order_id,
+                    command.venue_order_id,
+                    self._account_id,
+                    f"{reason} at {self._name}",
+                    ts_ns,
+                    ts_ns,
+                ),
+            )
+            return
+        self._cancel(self._market(order), order)
+
+    def cancel_all(self, command: CancelAllOrders, ts_ns: int, say: Say) -> None:
+        """Cancel the open orders of one strategy in one instrument (and side), oldest first."""
+        self._say, self._ts = say, ts_ns
+        market = self.markets.get(command.instrument_id)
+        if market is None:
+            return
+        for order in [*market.orders.values(), *market.held]:
+            init = order.init
+            wanted = command.order_side in (OrderSide.NO_ORDER_SIDE, init.order_side)
+            if wanted and init.strategy_id == command.strategy_id and order.is_open:
+                self._cancel(market, order)
+
+    def modify(self, command: ModifyOrder, ts_ns: int, say: Say) -> None:
+        self._say, self._ts = say, ts_ns
+        order = self._known.get(command.client_order_id)
+        market = self.markets.get(command.instrument_id)
+        reason = "order is not known or closed"
+        if order is not None and order.is_open and market is not None:
+            market.refresh()
+            refusal = self._modify(market, order, command)
+            if refusal is None:
+                return
+            reason = refusal
+        say(
+            command.strategy_id,
+            OrderModifyRejected(
+                command.trader_id,
+                command.strategy_id,
+                command.instrument_id,
+                command.client_order_id,
+                command.venue_order_id,
+                self._account_id,
+                f"{reason} at {self._name}",
+                ts_ns,
+                ts_ns,
+            ),
+        )
+
+    def _modify(self, market: Market, order: VenueOrder, command: ModifyOrder) -> str | None:
+        """Apply a modification; the reason when it cannot be."""
+        quantity = order.quantity_raw if command.quantity is None else command.quantity.raw
+        price = order.price_raw if command.price is None else command.price.raw
+        trigger = order.trigger_raw if command.trigger_price is None else command.trigger_price.raw
+        if quantity < order.filled_raw:
+            return f"quantity {command.quantity} is below the filled quantity"
+        if order.init.post_only and not order.is_stop and price is not None and _crosses(market, order.is_buy, price):
+            return f"POST_ONLY order would have been a TAKER at {self._price(market, price)}"
+        if order.is_stop and trigger is not None and self.config.reject_stop_orders and market.is_set:
+            market_price = market.ask if order.is_buy else market.bid
+            if _reached(order.is_buy, market_price, trigger):
+                return f"stop price {self._price(market, trigger)} was in the market"
+        order.quantity_raw, order.price_raw, order.trigger_raw = quantity, price, trigger
+        market.changed()
+        self._say_updated(market, order)
+        if order.leaves_raw == 0:
+            self._cancel(market, order)
+        elif not order.is_stop and self._is_marketable(market, order):
+            self._fill_limit_on_arrival(market, order)
+        return None
+
+    # -- refusals ----------------------------------------------------------------------------------------------------
+
+    def _refusal(self, market: Market, order: VenueOrder) -> str | None:
+        init = order.init
+        side, kind = init.order_side.name, init.order_type.name
+        if init.reduce_only and self.config.use_reduce_only:
+            held = self._positions.get(order.position_id, 0)
+            if held == 0 or (held > 0) == order.is_buy:
+                return f"REDUCE_ONLY {kind} {side} order would have increased position"
+        if init.time_in_force == TimeInForce.GTD and not self.config.support_gtd_orders:
+            return "GTD orders are not supported"
+        if not market.is_set:
+            return None
+        around = f"bid={self._price(market, market.bid)}, ask={self._price(market, market.ask)}"
+        if init.post_only and not order.is_stop and order.price_raw is not None:
+            if _crosses(market, order.is_buy, order.price_raw):
+                return f"POST_ONLY {kind} {side} order limit px of {init.price} would have been a TAKER: {around}"
+        if order.is_stop and self.config.reject_stop_orders and self._stop_reached(market, order):
+            return f"{kind} {side} order stop px of {init.trigger_price} was in the market: {around}"
+        return None
+
+    # -- fills -------------------------------------------------------------------------------------------------------
+
+    def _fill_aggressively(self, market: Market, order: VenueOrder, at: int | None = None) -> None:
+        """Fill at the opposite side of the book; what the book does not hold fills one increment worse."""
+        price = at if at is not None else market.ask if order.is_buy else market.bid
+        worse = market.tick if order.is_buy else -market.tick
+        if self.config.fill_model.is_slipped():
+            price += worse
+        size = market.ask_size if order.is_buy else market.bid_size
+        tif = order.init.time_in_force
+        quantity = self._reducible(order)
+        if tif == TimeInForce.FOK and size < quantity:
+            self._cancel(market, order)
+            return
+        first = min(quantity, size)
+        if first:
+            self._fill(market, order, first, price, LiquiditySide.TAKER)
+        left = quantity - first
+        if left and order.is_open:
+            if tif == TimeInForce.IOC:
+                self._cancel(market, order)
+                return
+            self._fill(market, order, left, price + worse, LiquiditySide.TAKER)
+        if order.is_open:
+            self._cancel(market, order)
+
+    def _fill_limit_on_arrival(self, market: Market, order: VenueOrder) -> None:
+        """A limit order that crosses takes what the top of the book holds; the rest of it rests, or is canceled."""
+        size = market.ask_size if order.is_buy else market.bid_size
+        quantity = self._reducible(order)
+        tif = order.init.time_in_force
+        if tif == TimeInForce.FOK and size < quantity:
+            self._cancel(market, order)
+            return
+        price = market.ask if order.is_buy else market.bid
+        if size:
+            self._fill(market, order, min(quantity, size), price, LiquiditySide.TAKER)
+        if order.is_open and tif in (TimeInForce.IOC, TimeInForce.FOK):
+            self._cancel(market, order)
+
+    def _fill_passively(self, market: Market, order: VenueOrder, size: int) -> None:
+        quantity = min(self._reducible(order), size)
+        if quantity:
+            assert order.price_raw is not None
+            self._fill(market, order, quantity, order.price_raw, LiquiditySide.MAKER)
+
+    def _reducible(self, order: VenueOrder) -> int:
+        """What may still be filled: a reduce-only order never more than its position holds."""
+        if order.init.reduce_only and self.config.use_reduce_only:
+            return min(order.leaves_raw, abs(self._positions.get(order.position_id, 0)))
+        return order.leaves_raw
+
+    def _fill(self, market: Market, order: VenueOrder, qty_raw: int, px_raw: int, liquidity: LiquiditySide) -> None:
+        init = order.init
+        instrument = market.instrument
+        market.executions += 1
+        order.filled_raw += qty_raw
+        signed = qty_raw if order.is_buy else -qty_raw
+        position = self._positions[order.position_id] = self._positions.get(order.position_id, 0) + signed
+        if order.filled_raw >= order.quantity_raw:
+            market.remove(order)
+        commission = self.config.fee_model.commission(instrument, qty_raw, px_raw, liquidity)
+        self._say(
+            init.strategy_id,
+            OrderFilled(
+                init.trader_id,
+                init.strategy_id,
+                init.instrument_id,
+                init.client_order_id,
+                order.venue_order_id,
+                self._account_id,
+                TradeId(f"T-{_mix(market.ordinal, self._ts):016x}-{market.executions:03d}"),
+                order.position_id,
+                init.order_side,
+                init.order_type,
+                quantity_from_raw(qty_raw, instrument.size_precision),
+                price_from_raw(px_raw, instrument.price_precision),
+                instrument.quote_currency,
+                commission,
+                liquidity,
+                self._ts,
+                self._ts,
+            ),
+        )
+        if market.orders:
+            self._shrink_reduce_only(market, order.position_id, position)
+
+    def _shrink_reduce_only(self, market: Market, position_id: PositionId, position: int) -> None:
+        """Reduce-only orders follow the position that they close: smaller with it, gone with it."""
+        for order in list(market.orders.values()):
+            if order.position_id != position_id or not order.init.reduce_only or not self.config.use_reduce_only:
+                continue
+            if position == 0:
+                self._cancel(market, order)
+            elif order.leaves_raw > abs(position):
+                order.quantity_raw = order.filled_raw + abs(position)
+                self._say_updated(market, order)
+
+    # -- what is said ------------------------------------------------------------------------------------------------
+
+    def _cancel(self, market: Market, order: VenueOrder) -> None:
+        market.remove(order)
+        self._event(order, OrderCanceled)
+
+    def _event(self, order: VenueOrder, kind: Callable[..., Message]) -> None:
+        init = order.init
+        self._say(
+            init.strategy_id,
+            kind(
+                init.trader_id,
+                init.strategy_id,
+                init.instrument_id,
+                init.client_order_id,
+                order.venue_order_id,
+                self._account_id,
+                self._ts,
+                self._ts,
+            ),
+        )
+
+    def _say_rejected(self, order: VenueOrder, reason: str) -> None:
+        init = order.init
+        self._say(
+            init.strategy_id,
+            OrderRejected(
+                init.trader_id,
+                init.strategy_id,
+                init.instrument_id,
+                init.client_order_id,
+                self._account_id,
+                reason,
+                self._ts,
+                self._ts,
+            ),
+        )
+
+    def _say_updated(self, market: Market, order: VenueOrder) -> None:
+        init = order.init
+        self._say(
+            init.strategy_id,
+            OrderUpdated(
+                init.trader_id,
+                init.strategy_id,
+                init.instrument_id,
+                init.client_order_id,
+                order.venue_order_id,
+                self._account_id,
+                quantity_from_raw(order.quantity_raw, market.instrument.size_precision),
+                None if order.price_raw is None else self._price(market, order.price_raw),
+                None if order.trigger_raw is None else self._price(market, order.trigger_raw),
+                self._ts,
+                self._ts,
+            ),
+        )
+
+    # -- names -------------------------------------------------------------------------------------------------------
+
+    def _next_venue_order_id(self, market: Market) -> VenueOrderId:
+        count = self._order_counts[market.instrument.id] = self._order_counts.get(market.instrument.id, 0) + 1
+        return VenueOrderId(f"{self._name}-{market.ordinal}-{count:03d}")
+
+    def _position_for(self, command: SubmitOrder) -> PositionId:
+        """The position that the fills of an order belong to: chosen by the command, or one per order when hedging."""
+        init: OrderInitialized = command.order
+        if self._hedging:
+            if command.position_id is not None:
+                return command.position_id
+            count = self._position_counts[init.instrument_id] = self._position_counts.get(init.instrument_id, 0) + 1
+            return PositionId(f"{self._name}-{self.markets[init.instrument_id].ordinal}-{count:03d}")
+        key = (init.instrument_id, init.strategy_id)
+        found = self._netting_ids.get(key)
+        if found is None:
+            found = self._netting_ids[key] = PositionId(f"{init.instrument_id}-{init.strategy_id}")
+        return found
+
+    def instrument_of(self, position_id: PositionId) -> Instrument:
+        return self.markets[self._instrument_ids[position_id]].instrument
+
+    @property
+    def net_positions(self) -> dict[PositionId, int]:
+        """Signed raw quantity by position id, as the venue knows it."""
+        return self._positions
+
+    def _market(self, order: VenueOrder) -> Market:
+        return self.markets[order.init.instrument_id]
+
+    def _price(self, market: Market, raw: int) -> Price:
+        return price_from_raw(raw, market.instrument.price_precision)
+
+    def _is_marketable(self, market: Market, order: VenueOrder) -> bool:
+        return market.is_set and order.price_raw is not None and _crosses(market, order.is_buy, order.price_raw)
+
+
+def _crosses(market: Market, is_buy: bool, price: int) -> bool:
+    return market.is_set and (price >= market.ask if is_buy else price <= market.bid)
+
+
+def _reached(is_buy: bool, price: int, trigger: int) -> bool:
+    """True when `price` has reached a stop at `trigger`."""
+    return price >= trigger if is_buy else price <= trigger
+
+
+def _passed(is_buy: bool, price: int, limit: int) -> bool:
+    """True when a trade at `price` would have filled a limit order at `limit`."""
+    return price <= limit if is_buy else price >= limit
+
+
+def _mix(ordinal: int, ts_ns: int) -> int:
+    """A 64-bit number from (instrument ordinal, time): equal times give equal numbers (finaliser of SplitMix64)."""
+    z = (ts_ns ^ (ordinal * 0x9E3779B97F4A7C15)) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+    return z ^ (z >> 31)
+
+
+def _nobody(strategy_id: StrategyId, event: Message) -> None:
+    raise AssertionError("the venue may speak only within a call")
+
