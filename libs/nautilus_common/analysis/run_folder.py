@@ -109,9 +109,7 @@ def load_run(folder: Path) -> RunResult:
     """Read a run folder back. Raises RunFolderError naming the file that is missing or damaged."""
     stats_file = folder / "stats.json"
     if not stats_file.is_file():
-        raise RunFolderError(
-            f"{folder} is not a run folder: it has no stats.json. `ls {folder.parent}` shows the runs."
-        )
+        raise RunFolderError(f"{folder} is not a run folder: it has no stats.json. The runs are in {folder.parent}.")
     try:
         document = msgspec.json.decode(stats_file.read_bytes())
         if document["format"] != FORMAT_VERSION:

@@ -22,7 +22,8 @@ STRING, INT, FLOAT, BOOL, STRINGS, TIME = "string", "int", "float", "bool", "str
 
 
 def _columns(spec: str) -> dict[str, str]:
-    return dict(part.split(":") if ":" in part else (part, STRING) for part in spec.split())
+    pairs = (part.partition(":") for part in spec.split())
+    return {name: kind or STRING for name, _, kind in pairs}
 
 
 ORDERS = _columns(
