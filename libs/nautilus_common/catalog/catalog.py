@@ -32,6 +32,7 @@ from nautilus_common.catalog.columns import (
 from nautilus_common.catalog.errors import CatalogError, DataError, OverlapError, nearest
 from nautilus_common.catalog.loaders import DEFAULT_CHUNK_ROWS, rechunk
 from nautilus_common.catalog.manifest import (
+    MANIFEST_NAME,
     CatalogEntry,
     FileRecord,
     Manifest,
@@ -125,18 +126,22 @@ class Catalog:
             raise CatalogError(f"unknown write mode {mode!r}: use 'new', 'append' or 'replace'")
         batches = [columns] if isinstance(columns, Mapping) else columns
         validator = Validator(kind, instrument, source or f"data for {_name(key)}", allow_crossed=allow_crossed)
+        checked = (validator.check(batch) for batch in batches)
         with self._locked() as manifest:
             self._check_precision(manifest, instrument)
-            self._sweep(manifest)
-            written = self._write_parts(key, instrument, (validator.check(batch) for batch in batches), allow_crossed)
-            if not written:
-                remedy = "Is the source, or its date filter, right?"
-                raise DataError("no rows to write", source=validator.source, code="empty", remedy=remedy)
-            stored = manifest.of(key)
-            if mode != "replace" and _same_files(stored, written):
-                return entry_of(stored)
-            records = written if mode == "replace" else self._joined(stored, written, mode)
-            self._swap(manifest, manifest.with_key(key, records))
+            try:
+                written = self._write_parts(key, instrument, checked, allow_crossed)
+                if not written:
+                    remedy = "Is the source, or its date filter, right?"
+                    raise DataError("no rows to write", source=validator.source, code="empty", remedy=remedy)
+                stored = manifest.of(key)
+                if mode != "replace" and _same_files(stored, written):
+                    return entry_of(stored)
+                records = written if mode == "replace" else self._joined(stored, written, mode)
+            except CatalogError:
+                self._sweep(manifest)
+                raise
+            self._swap(manifest.with_key(key, records))
             return entry_of(records)
 
     def delete(self, kind: str, instrument_id: Any, bar_type: Any = None) -> None:
@@ -144,7 +149,7 @@ class Catalog:
         key = _key(kind, instrument_id, bar_type)
         with self._locked() as manifest:
             if manifest.of(key):
-                self._swap(manifest, manifest.with_key(key, []))
+                self._swap(manifest.with_key(key, []))
 
     def _check_precision(self, manifest: Manifest, instrument: InstrumentLike) -> None:
         wanted = (instrument.price_precision, instrument.size_precision)
@@ -242,7 +247,7 @@ class Catalog:
             return last_row(batches[-1])
         return {name: int(array[0]) for name, array in batches[0].items()}
 
-    def _swap(self, old: Manifest, new: Manifest) -> None:
+    def _swap(self, new: Manifest) -> None:
         self._on_step("before swap")
         save_manifest(self.path, new)
         self._on_step("after swap")
@@ -251,9 +256,10 @@ class Catalog:
 
     def _sweep(self, manifest: Manifest) -> None:
         """Remove the files that no manifest names: those replaced, and those of a change that crashed."""
-        alive = {record.path for record in manifest.files}
+        # Compared without case: a file system that is blind to it may give a folder another spelling.
+        alive = {record.path.casefold() for record in manifest.files}
         for path in sorted((self.path / "data").glob("*/*/*")):
-            if path.relative_to(self.path).as_posix() not in alive:
+            if path.relative_to(self.path).as_posix().casefold() not in alive:
                 path.unlink()
 
     @contextmanager
@@ -264,13 +270,20 @@ class Catalog:
             try:
                 import fcntl
             except ImportError:  # pragma: no cover - not posix: one writer is the user's promise
-                yield load_manifest(self.path)
+                yield self._own_manifest()
                 return
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CatalogError(f"catalogue {self.path} is being changed by another process: try again") from None
-            yield load_manifest(self.path)
+            yield self._own_manifest()
+
+    def _own_manifest(self) -> Manifest:
+        """The manifest to change; made before the first data, so that data without one shows that it was lost."""
+        manifest = load_manifest(self.path)
+        if not (self.path / MANIFEST_NAME).exists():
+            save_manifest(self.path, manifest)
+        return manifest
 
     # Reading
 

@@ -31,9 +31,6 @@ SIZE_COLUMNS: dict[str, tuple[str, ...]] = {
 INT64_MAX = 2**63 - 1
 INT64_MIN = -(2**63)
 
-# Instruments whose price may be zero or less: calendar spreads, and futures since oil in April 2020.
-_NEGATIVE_PRICE_CLASSES = frozenset({"FuturesContract", "FuturesSpread", "OptionSpread", "CryptoFuturesSpread"})
-
 
 class InstrumentLike(Protocol):
     """What data columns need to know of an instrument."""
@@ -46,6 +43,7 @@ class InstrumentLike(Protocol):
     def size_precision(self) -> int: ...
     @property
     def size_increment(self) -> Any: ...
+    def allows_negative_price(self) -> bool: ...
 
 
 class DataColumns(msgspec.Struct, frozen=True, eq=False):
@@ -62,11 +60,6 @@ class DataColumns(msgspec.Struct, frozen=True, eq=False):
 
     def __len__(self) -> int:
         return len(self.columns["ts_init"])
-
-
-def allows_negative_price(instrument: InstrumentLike) -> bool:
-    """True if a price of zero or less can be real for this class of instrument."""
-    return type(instrument).__name__ in _NEGATIVE_PRICE_CLASSES
 
 
 def decimal_text(raw: int, precision: int) -> str:

@@ -123,7 +123,7 @@ def _decimal128_to_int64(array: Any, where: Where) -> IntArray:
     if not count:
         return np.empty(0, dtype=np.int64)
     limbs = np.frombuffer(array.buffers()[1], dtype="<i8")[2 * array.offset : 2 * (array.offset + count)]
-    low = np.ascontiguousarray(limbs[0::2])
+    low: IntArray = np.ascontiguousarray(limbs[0::2])
     wrong = limbs[1::2] != low >> 63
     if wrong.any():
         index = int(np.flatnonzero(wrong)[0])
@@ -132,7 +132,7 @@ def _decimal128_to_int64(array: Any, where: Where) -> IntArray:
 
 
 def _integers_to_raw(array: Any, places: int, where: Where) -> IntArray:
-    values = array.to_numpy(zero_copy_only=False)
+    values: np.ndarray[Any, Any] = array.to_numpy(zero_copy_only=False)
     factor = 10**places
     wrong = values > INT64_MAX // factor
     if values.dtype.kind == "i":
@@ -162,14 +162,18 @@ def _floats_to_raw(array: Any, places: int, where: Where, rounding: Rounding) ->
         if wrong.any():
             index = int(np.flatnonzero(wrong)[0])
             raise _too_many_digits(where, index, str(own[index]), places)
-    return nearest.astype(np.int64)
+    raw: IntArray = nearest.astype(np.int64)
+    return raw
 
 
 def _divide(raw: IntArray, divisor: int, precision: int, where: Where, rounding: Rounding) -> IntArray:
+    quotient: IntArray
+    rest: IntArray
     quotient, rest = np.divmod(raw, np.int64(divisor))
     if rounding == "half_even":
-        twice = 2 * rest
-        return quotient + ((twice > divisor) | ((twice == divisor) & (quotient % 2 == 1)))
+        half = divisor // 2
+        up = (rest > half) | ((rest == half) & (quotient % 2 == 1))
+        return np.asarray(quotient + up, dtype=np.int64)
     if rest.any():
         index = int(np.flatnonzero(rest)[0])
         raise _too_many_digits(where, index, str(raw[index]), precision)

@@ -100,6 +100,9 @@ def load_manifest(root: Path) -> Manifest:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
+        if any((root / "data").glob("*/*/*.parquet")):
+            remedy = "Restore it from a copy, or import the data again into a new folder"
+            raise DataError("the manifest is missing", source=str(path), code="manifest", remedy=remedy) from None
         return Manifest()
     try:
         manifest = msgspec.json.decode(data, type=Manifest)

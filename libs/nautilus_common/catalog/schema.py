@@ -41,6 +41,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "volume": ("volume",),
 }
 _OPTIONAL = {"ts_init", "bid_size", "ask_size", "size", "volume", "aggressor", "buyer_maker", "trade_id"}
+_BUYER_MAKER = {"TRUE": 2, "T": 2, "1": 2, "FALSE": 1, "F": 1, "0": 1}
 _SIDES = {
     **dict.fromkeys(("0", "N", "NONE", "NO_AGGRESSOR", ""), 0),
     **dict.fromkeys(("1", "B", "BUY", "BUYER"), 1),
@@ -207,10 +208,7 @@ class TableConverter:
         if target is None:
             return np.zeros(count, dtype=np.int64)
         encoded = as_arrow(arrays[self._map[target]]).cast(pa.string()).fill_null("").dictionary_encode()
-        if target == "buyer_maker":
-            table = {"TRUE": 2, "T": 2, "1": 2, "FALSE": 1, "F": 1, "0": 1}
-        else:
-            table = _SIDES
+        table = _BUYER_MAKER if target == "buyer_maker" else _SIDES
         texts = encoded.dictionary.to_pylist()
         numbers = np.array([table.get(text.strip().upper(), -1) for text in texts], dtype=np.int64)
         sides = numbers[encoded.indices.to_numpy(zero_copy_only=False)]

@@ -33,7 +33,8 @@ _DIRECTIVES = {
     "z": r"(?P<z>Z|[+-]\d{2}:?\d{2})",
 }
 _FIXED_WIDTH = {"m", "d", "H", "M", "S", "I"}
-_MONTHS = {name: number for number, name in enumerate("JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
+_MONTH_NAMES = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTHS = {name: number for number, name in enumerate(_MONTH_NAMES, 1)}
 _QUARTER_NS = 15 * 60 * 1_000_000_000
 _SECOND_NS = 1_000_000_000
 
@@ -120,7 +121,7 @@ def _iso_to_ns(array: Any, timezone: str, where: Where) -> IntArray:
     except pa.ArrowInvalid as error:
         index = _first_failing(array, wanted)
         raise where.error(
-            f"{array[index].as_py()!r} is not an ISO 8601 time {'with' if aware else 'without'} zone, from 1970 to 2262",
+            f"{array[index].as_py()!r} is not an ISO 8601 time {'with' if aware else 'without'} zone (1970 to 2262)",
             index,
             code="time",
             remedy="Mend the row, or say the format in the load spec: timestamp = 's', 'ms', 'us', 'ns' or strptime",
@@ -235,7 +236,7 @@ def _localise(local: Any, timezone: str, where: Where) -> IntArray:
     local = np.array(local, dtype=np.int64)
     zone = check_timezone(timezone)
     if timezone == "UTC" or not len(local):
-        return local
+        return np.asarray(local)
     quarters, inverse = np.unique(local // _QUARTER_NS, return_inverse=True)
     shifts = np.empty(len(quarters), dtype=np.int64)
     for i, quarter in enumerate(quarters.tolist()):
@@ -248,7 +249,7 @@ def _localise(local: Any, timezone: str, where: Where) -> IntArray:
             remedy = "Give the file times in UTC or with their offset"
             raise where.error(f"local time {start} happens {kind} in {timezone}", index, code="time", remedy=remedy)
         shifts[i] = int(early.total_seconds()) * _SECOND_NS
-    return local - shifts[inverse]
+    return np.asarray(local - shifts[inverse], dtype=np.int64)
 
 
 def parse_bound(value: int | str | datetime | None) -> int | None:

@@ -23,7 +23,6 @@ from nautilus_common.catalog.columns import (
     InstrumentLike,
     IntArray,
     Row,
-    allows_negative_price,
     decimal_text,
     iso_text,
     row_count,
@@ -343,7 +342,7 @@ def _time_findings(columns: Mapping[str, IntArray], previous_ts: int | None) -> 
 
 
 def _price_findings(kind: str, columns: Mapping[str, IntArray], instrument: InstrumentLike) -> Iterator[_Finding]:
-    if allows_negative_price(instrument):
+    if instrument.allows_negative_price():
         return
     for name in PRICE_COLUMNS[kind]:
         array = columns[name]

@@ -323,7 +323,7 @@ def _quarters(volume: IntArray, extra_digits: int, least: int) -> IntArray:
     quotient, rest = np.divmod(volume, divisor)
     half = divisor // 2
     up = (rest > half) | ((rest == half) & (quotient % 2 == 1))
-    return np.maximum(quotient + up, np.int64(least))
+    return np.asarray(np.maximum(quotient + up, least), dtype=np.int64)
 
 
 def _least_size(instrument: InstrumentLike) -> int:
