@@ -8,7 +8,7 @@ from nautilus_common.model.identifiers import InstrumentId
 from nautilus_common.model.values import Currency, Money
 
 
-class AccountBalance(Struct, frozen=True, gc=False, array_like=True):
+class AccountBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
     """Total, locked and free money of one currency; total is always locked plus free."""
 
     total: Money
@@ -20,6 +20,16 @@ class AccountBalance(Struct, frozen=True, gc=False, array_like=True):
             raise ValueError(f"an account balance needs one currency: {self.total}, {self.locked}, {self.free}")
         if self.total.raw - self.locked.raw != self.free.raw:
             raise ValueError(f"`total` {self.total} - `locked` {self.locked} != `free` {self.free}")
+
+    def _key(self) -> tuple[object, ...]:
+        return self.currency.code, self.total.raw, self.locked.raw, self.free.raw
+
+    def __eq__(self, other: object) -> bool:
+        # Not field by field, since money of two currencies refuses to be compared.
+        return self._key() == other._key() if isinstance(other, AccountBalance) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
     @property
     def currency(self) -> Currency:
@@ -47,7 +57,7 @@ class AccountBalance(Struct, frozen=True, gc=False, array_like=True):
         return AccountBalance(total, locked, free)
 
 
-class MarginBalance(Struct, frozen=True, gc=False, array_like=True):
+class MarginBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
     """Initial and maintenance margin, of one instrument or (without one) of the whole currency."""
 
     initial: Money
@@ -59,6 +69,15 @@ class MarginBalance(Struct, frozen=True, gc=False, array_like=True):
             raise ValueError(f"a margin balance needs one currency: {self.initial}, {self.maintenance}")
         if self.initial.raw < 0 or self.maintenance.raw < 0:
             raise ValueError(f"margins must not be negative: {self.initial}, {self.maintenance}")
+
+    def _key(self) -> tuple[object, ...]:
+        return self.currency.code, self.initial.raw, self.maintenance.raw, self.instrument_id
+
+    def __eq__(self, other: object) -> bool:
+        return self._key() == other._key() if isinstance(other, MarginBalance) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._key())
 
     @property
     def currency(self) -> Currency:

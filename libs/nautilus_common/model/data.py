@@ -1,4 +1,4 @@
-"""Market data seen by strategies (`QuoteTick`, `TradeTick`, `Bar`), and what names bars (`BarSpecification`, `BarType`).
+"""Market data seen by strategies: `QuoteTick`, `TradeTick`, `Bar`; and what names bars: `BarType`.
 
 Ticks and bars are made by the million by `map(QuoteTick, repeat(instrument_id), bids, ...)`, so they have no
 Python-level constructor and are **not checked when made**; `check()` on each refuses what NautilusTrader's constructors

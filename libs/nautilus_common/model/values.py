@@ -20,7 +20,7 @@ import operator
 import sys
 from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast, overload
 
 from msgspec import Struct, StructMeta
 
@@ -246,11 +246,19 @@ class FixedPoint(Struct, frozen=True, gc=False, array_like=True, eq=False):
         left = self.raw * POWERS_OF_TEN[precision - mine]
         return self._with_raw(left + sign * other.raw * POWERS_OF_TEN[precision - theirs], precision)
 
+    @overload
+    def __add__(self, other: Self) -> Self: ...
+    @overload
+    def __add__(self, other: object) -> Any: ...
     def __add__(self, other: object) -> Any:
         if type(other) is type(self):
             return self._sum(other, 1)
         return _decimal_add(self, other)
 
+    @overload
+    def __sub__(self, other: Self) -> Self: ...
+    @overload
+    def __sub__(self, other: object) -> Any: ...
     def __sub__(self, other: object) -> Any:
         if type(other) is type(self):
             return self._sum(other, -1)
@@ -359,6 +367,10 @@ class Quantity(_Number, frozen=True, gc=False, array_like=True, eq=False):
         """`self - other`, or zero where that would be negative."""
         return self - other if self >= other else Quantity.zero(max(self.precision, other.precision))
 
+    @overload
+    def __sub__(self, other: Self) -> Self: ...
+    @overload
+    def __sub__(self, other: object) -> Any: ...
     def __sub__(self, other: object) -> Any:
         if type(other) is Quantity and self < other:
             raise ValueError(f"Quantity subtraction would result in negative value: {self} - {other}")
@@ -437,6 +449,12 @@ class Currency(Struct, metaclass=_CurrencyMeta, frozen=True, gc=False, array_lik
         """The registered currency of `code`, or None."""
         return _registry.get(code)
 
+    @overload
+    @staticmethod
+    def from_str(code: str, strict: Literal[False] = False) -> "Currency": ...
+    @overload
+    @staticmethod
+    def from_str(code: str, strict: bool) -> "Currency | None": ...
     @staticmethod
     def from_str(code: str, strict: bool = False) -> "Currency | None":
         """The registered currency of `code`; otherwise None when `strict`, else a crypto currency of 8 decimals."""
@@ -526,7 +544,6 @@ class Money(FixedPoint, metaclass=_MoneyMeta, frozen=True, gc=False, array_like=
         if len(parts) != 2:
             raise ValueError(f"invalid money {value!r}: write amount and currency, as '1000.25 USD'")
         currency = Currency.from_str(parts[1])
-        assert currency is not None
         return Money.from_decimal(parse_decimal(parts[0]), currency)
 
     @staticmethod
