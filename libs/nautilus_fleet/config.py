@@ -20,9 +20,12 @@ PERIODS_HELP = (
 
 
 class TextFloat(float):
-    """A float that keeps the digits it was written with."""
+    """A float that keeps the digits it was written with, and prints them."""
 
     text: str
+
+    def __repr__(self) -> str:
+        return self.text
 
     def __new__(cls, text: str) -> Self:
         number = super().__new__(cls, text)

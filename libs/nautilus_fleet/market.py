@@ -192,6 +192,7 @@ def _take_catalog(loaded: LoadedConfig, catalog: Catalog, market: Market) -> Non
     data, run = loaded.model.data, loaded.model.run
     kinds = [_KINDS[kind] for kind in data.kinds]
     _check_asked(loaded, catalog)
+    market.inputs[f"{data.catalog}/manifest.json"] = _file_digest(catalog.path / "manifest.json", "")
     for entry in catalog.entries():
         if data.instruments and entry.instrument_id not in data.instruments:
             continue
@@ -209,7 +210,6 @@ def _take_catalog(loaded: LoadedConfig, catalog: Catalog, market: Market) -> Non
         market.streams.append(
             DataColumns(entry.kind, instrument.id, bar_type, concat_columns(batches), entry.allow_crossed)
         )
-        market.inputs[f"{data.catalog}: {entry.kind} {entry.name}"] = entry.sha256
 
 
 def _check_asked(loaded: LoadedConfig, catalog: Catalog) -> None:

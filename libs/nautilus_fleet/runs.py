@@ -10,7 +10,7 @@ from typing import Any
 
 from nautilus_fleet.errors import FleetError, UsageError
 
-DOCUMENT = "stats.json"
+DOCUMENT = "summary.json"
 LOCK = "config.lock.toml"
 
 
@@ -33,13 +33,14 @@ def find_run(run: str) -> Path:
 
 
 def _known_runs() -> list[Path]:
-    """The runs under ./runs and one project below, oldest first."""
-    found = [path.parent for pattern in ("runs/*/", "*/runs/*/") for path in Path().glob(pattern + DOCUMENT)]
+    """The runs under ./runs and up to two folders below, oldest first."""
+    patterns = ("runs/*/", "*/runs/*/", "*/*/runs/*/")
+    found = [path.parent for pattern in patterns for path in Path().glob(pattern + DOCUMENT)]
     return sorted(found, key=lambda path: (path / DOCUMENT).stat().st_mtime)
 
 
 def read_document(folder: Path) -> dict[str, Any]:
-    """stats.json of a run: the same object that `fleet backtest --json` printed, with more in it."""
+    """summary.json of a run: the object that `fleet backtest --json` printed."""
     path = folder / DOCUMENT
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -37,6 +37,9 @@ def load_strategies(loaded: LoadedConfig) -> list[Any]:
     """One instance per configured strategy, in order."""
     sections = loaded.model.all_strategies()
     single = loaded.model.run.strategy is not None
+    # A strategy may import what lies beside its configuration, as a script could.
+    if str(loaded.base) not in sys.path:
+        sys.path.append(str(loaded.base))
     out = []
     for index, section in enumerate(sections):
         keys: tuple[str | int, ...] = ("run", "strategy") if single else ("strategies", index)

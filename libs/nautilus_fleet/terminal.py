@@ -37,22 +37,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, total: bool =
     return "\n".join(lines)
 
 
-def pairs(items: Sequence[tuple[str, str]], *, columns: int = 3) -> str:
-    """Names and values in columns, read downwards."""
-    height = -(-len(items) // columns)
-    chunks = [items[i : i + height] for i in range(0, len(items), height)]
-    sizes = [(max(len(k) for k, _ in chunk), max(len(v) for _, v in chunk)) for chunk in chunks]
-    lines = []
-    for row in range(height):
-        cells = [
-            f"{chunk[row][0]:<{name}}  {chunk[row][1]:>{value}}"
-            for chunk, (name, value) in zip(chunks, sizes, strict=True)
-            if row < len(chunk)
-        ]
-        lines.append("  " + "     ".join(cells))
-    return "\n".join(lines)
-
-
 class Progress:
     """Stages of a long command. Silent without a terminal; a bar only past the first second."""
 

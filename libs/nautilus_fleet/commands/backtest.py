@@ -46,9 +46,9 @@ def backtest(
     if json_:
         print(json.dumps(result.to_json(), allow_nan=False))
     else:
-        from nautilus_fleet.summary import render_summary
+        from nautilus_common.analysis.reports import print_report
 
-        print(render_summary(result.to_document(), result.folder, sys.stdout))
+        print_report(result.result, run_folder=result.folder)
     if open_:
         open_tearsheet(result.folder)
     return EXIT_OK

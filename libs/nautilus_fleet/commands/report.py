@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 
-from nautilus_fleet.errors import EXIT_OK
+from nautilus_fleet.errors import EXIT_OK, FleetError
 
 
 def report(run: str, *, json_: bool = False, open_: bool = False) -> int:
@@ -14,25 +13,28 @@ def report(run: str, *, json_: bool = False, open_: bool = False) -> int:
     Usage: fleet report RUN [--json] [--open]
 
       RUN        a run folder, or the id of a run under ./runs
-      --json     print the run's stats.json and nothing else
+      --json     print the run's summary as one JSON object and nothing else
       --open     open the tearsheet in the browser
 
     Example:
       fleet report runs/ema-cross-7f3a9c12 --open
     """
-    from nautilus_fleet.runs import find_run, read_document
+    from nautilus_fleet.runs import find_run
 
     folder = find_run(run)
-    document = read_document(folder)
-    from nautilus_fleet.runner import rebuild_tearsheet
+    from nautilus_common.analysis.reports import print_report, summary_json
+    from nautilus_common.analysis.run_folder import RunFolderError, load_run
+    from nautilus_common.analysis.tearsheet import write_tearsheet
 
-    rebuild_tearsheet(folder)
+    try:
+        result = load_run(folder)
+    except RunFolderError as error:
+        raise FleetError(str(error)) from error
+    write_tearsheet(result, folder / "tearsheet.html")
     if json_:
-        print(json.dumps(document))
+        print(json.dumps(summary_json(result), allow_nan=False))
     else:
-        from nautilus_fleet.summary import render_summary
-
-        print(render_summary(document, folder, sys.stdout))
+        print_report(result, run_folder=folder)
     if open_:
         from nautilus_fleet.commands.backtest import open_tearsheet
 

@@ -77,7 +77,7 @@ def _first_difference(left: Path, right: Path) -> dict[str, Any] | None:
 
 def _describe(difference: dict[str, Any] | None) -> str:
     if difference is None:
-        return "the event logs are equal: stats.json does not belong to this log"
+        return "the event logs are equal: summary.json does not belong to this log"
     then, now = (_event_text(difference[side]) for side in ("left", "right"))
     return f"engine {difference['engine']}, message {difference['index'] + 1}\n    then: {then}\n    now:  {now}"
 

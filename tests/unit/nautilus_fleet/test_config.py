@@ -6,7 +6,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from nautilus_fleet.config_source import dump_toml, load_config
+from nautilus_common.analysis.toml_writer import toml_text
+from nautilus_fleet.config_source import load_config
 from nautilus_fleet.errors import ConfigError, UsageError
 
 GOOD = """\
@@ -143,7 +144,11 @@ def test_no_such_file_says_how_to_begin(tmp_path: Path) -> None:
 
 
 def test_the_written_lock_reads_back_the_same(tmp_path: Path) -> None:
-    document = load_config(write(tmp_path, GOOD), (), {"FLEET_DATA": "/d"}).document
-    again = tomllib.loads(dump_toml(document))
-    assert dump_toml(again) == dump_toml(document)
-    assert again["instruments"][0]["maker_fee"] == "0.00002"
+    overrides = ["instruments.0.taker_fee=0.0005", "params.size=0.10"]
+    first = load_config(write(tmp_path, GOOD), overrides, {"FLEET_DATA": "/d"}).model
+    text = toml_text(first.model_dump(exclude_none=True))
+    second = load_config(write(tmp_path, text), (), {}).model
+    assert second == first
+    assert toml_text(second.model_dump(exclude_none=True)) == text
+    assert tomllib.loads(text)["instruments"][0]["taker_fee"] == "0.0005"
+    assert "size = 0.10" in text
