@@ -67,7 +67,7 @@ def load_market(loaded: LoadedConfig, progress: Any) -> Market:
     if config.data.sample is not None:
         _take_sample(loaded, market)
     if catalog is not None:
-        _take_catalog(loaded, catalog, market)
+        _take_catalog_or_say(loaded, catalog, market)
     for index, section in enumerate(config.data.files):
         _take_file(loaded, index, section, catalog, market)
         progress.advance(index + 1)
@@ -185,6 +185,16 @@ def _catalog(loaded: LoadedConfig) -> Catalog:
     return Catalog(path)
 
 
+def _take_catalog_or_say(loaded: LoadedConfig, catalog: Catalog, market: Market) -> None:
+    from nautilus_common.catalog.errors import CatalogError
+
+    try:
+        _take_catalog(loaded, catalog, market)
+    except CatalogError as error:
+        remedy = f"fleet data check {catalog.path}"
+        raise FleetError(str(error), where=loaded.where("data", "catalog"), remedy=remedy) from error
+
+
 def _take_catalog(loaded: LoadedConfig, catalog: Catalog, market: Market) -> None:
     """The entries that the filters let through, in the catalogue's own order; what is asked for must be there."""
     from nautilus_common.catalog.columns import DataColumns, concat_columns
@@ -240,6 +250,8 @@ def _check_asked(loaded: LoadedConfig, catalog: Catalog) -> None:
 def _take_file(
     loaded: LoadedConfig, index: int, section: DataFileSection, catalog: Catalog | None, market: Market
 ) -> None:
+    from nautilus_common.catalog.errors import CatalogError
+
     where = loaded.where("data", "files", index)
     instrument = market.instruments.get(section.instrument)
     if instrument is None and catalog is not None:
@@ -254,7 +266,10 @@ def _take_file(
     for name in (section.file, section.bid, section.ask):
         if name is not None:
             market.inputs[name] = _file_digest(loaded.resolve(name), where)
-    columns = _read_file(loaded, section, instrument)
+    try:
+        columns = _read_file(loaded, section, instrument)
+    except CatalogError as error:
+        raise FleetError(str(error), where=where) from error
     market.streams.append(_between(columns, loaded.model.run.start, loaded.model.run.end))
 
 

@@ -134,7 +134,7 @@ def _beside(cls: type) -> type | None:
     return found if inspect.isclass(found) else None
 
 
-def _instance(cls: type, section: StrategySection, loaded: LoadedConfig, keys: tuple[str | int, ...]) -> Any:
+def _instance(cls: Any, section: StrategySection, loaded: LoadedConfig, keys: tuple[str | int, ...]) -> Any:
     values = dict(section.params)
     for name, value in (("strategy_id", section.id), ("order_id_tag", section.order_id_tag)):
         if value is not None:

@@ -13,12 +13,14 @@ import json
 import sys
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from nautilus_fleet.errors import EXIT_ERROR, EXIT_OK, FleetError, NoDataError, UsageError
 
 if TYPE_CHECKING:
     from nautilus_common.catalog.catalog import Catalog
+
+_KINDS = {"quotes": "quote", "trades": "trade", "bars": "bar"}
 
 
 def ls(catalog: Path = Path("data"), *, json_: bool = False) -> int:
@@ -70,8 +72,8 @@ def import_(
     timestamp: str = "iso",
     timezone: str = "UTC",
     size: str | None = None,
-    mode: str = "new",
-    on_duplicate: str = "error",
+    mode: Literal["new", "append", "replace"] = "new",
+    on_duplicate: Literal["error", "drop"] = "error",
     allow_crossed: bool = False,
     json_: bool = False,
 ) -> int:
@@ -100,50 +102,42 @@ def import_(
     from nautilus_common.catalog.catalog import Catalog
     from nautilus_common.catalog.columns import iso_text
     from nautilus_common.catalog.errors import CatalogError
-    from nautilus_common.catalog.loaders import load
-    from nautilus_common.catalog.schema import LoadSpec
 
-    kinds = {"quotes": "quote", "trades": "trade", "bars": "bar"}
-    if kind not in kinds:
-        raise UsageError(f"--kind {kind} is not known", remedy=f"one of {', '.join(kinds)}")
-    if mode not in ("new", "append", "replace"):
-        raise UsageError(f"--mode {mode} is not known", remedy="one of new, append, replace")
-    opened = Catalog(catalog)
-    sizes = {} if size is None else {"default_size": size}
-    columns = dict(_pair(text) for text in column or [])
+    if kind not in _KINDS:
+        raise UsageError(f"--kind {kind} is not known", remedy=f"one of {', '.join(_KINDS)}")
+    options: dict[str, Any] = {"timestamp": timestamp, "timezone": timezone, "allow_crossed": allow_crossed}
+    options |= {"columns": dict(_pair(text) for text in column or []), "on_duplicate": on_duplicate}
+    if size is not None:
+        options["default_size"] = size
     try:
-        spec = LoadSpec(
-            kind=kinds[kind],
-            columns=columns,
-            timestamp=timestamp,
-            timezone=timezone,
-            on_duplicate="drop" if on_duplicate == "drop" else "error",
-            allow_crossed=allow_crossed,
-            **sizes,
-        )
-        traded = _instrument(opened, instrument)
-        batches = load(file, spec, traded)
-        opened.write_instrument(traded)
-        written = opened.write(
-            kinds[kind],
-            traded,
-            batches,
-            _parse_bar_type(bar_type),
-            "append" if mode == "append" else "replace" if mode == "replace" else "new",
-            allow_crossed=allow_crossed,
-            source=str(file),
-        )
+        written = _write(Catalog(catalog), file, _KINDS[kind], instrument, bar_type, mode, options)
     except CatalogError as error:
         raise FleetError(str(error)) from error
     first, last = iso_text(written.start_ns), iso_text(written.end_ns)
     if json_:
-        print(
-            json.dumps({"kind": written.kind, "name": written.name, "rows": written.rows, "start": first, "end": last})
-        )
+        shown = {"kind": written.kind, "name": written.name, "rows": written.rows, "start": first, "end": last}
+        print(json.dumps(shown))
     else:
         print(f"{catalog} now has {written.rows:,} rows of {written.kind} {written.name}, {first} to {last}")
         print(f"next:    fleet data check {catalog}", file=sys.stderr)
     return EXIT_OK
+
+
+def _write(
+    catalog: Catalog, file: Path, kind: str, instrument: str, bar_type: str | None, mode: Any, options: dict[str, Any]
+) -> Any:
+    """Read the file in pieces into the catalogue; nothing is stored when a row is bad."""
+    from nautilus_common.catalog.loaders import load
+    from nautilus_common.catalog.schema import LoadSpec
+
+    spec = LoadSpec(kind=kind, **options)
+    traded = _instrument(catalog, instrument)
+    catalog.write_instrument(traded)
+    batches = load(file, spec, traded)
+    crossed = options["allow_crossed"]
+    return catalog.write(
+        kind, traded, batches, _parse_bar_type(bar_type), mode, allow_crossed=crossed, source=str(file)
+    )
 
 
 def check(catalog: Path = Path("data"), *, gap: float = 10.0, json_: bool = False) -> int:
