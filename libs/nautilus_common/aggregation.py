@@ -1,16 +1,17 @@
 """Internal bars: one `BarAggregator` for each INTERNAL `BarType`, driven by whoever holds the rows and the clock.
 
 Theory of operation. `consume(columns, start, stop, until_ns)` gives rows and a promise: every row with
-`ts_init <= until_ns` has now been given. Time bars whose timer is due by `until_ns` are closed; later rows go to the open
-bar, or wait if they are beyond its close. Cutting the rows or the times differently changes nothing, so a million rows
-at once and one row at a time give the same bars.
+`ts_init <= until_ns` has now been given. Time bars whose timer is due by `until_ns` are closed; later rows go to the
+open bar, or wait if they are beyond its close. Cutting the rows or the times differently changes nothing: a million
+rows at once and one row at a time give the same bars.
 
 Time bars (measured on NautilusTrader, `spec/porting.md` 26-29):
 - The timer of a bar fires after all rows of its instant: a row at exactly the close time is inside the bar that closes
   there, for left-open and right-open intervals alike. The two differ in the stamp only.
 - The first bar is built even if the aggregation began inside its interval, unless `skip_first_non_full_bar`. If it
   begins exactly on a boundary, a bar closes right there.
-- An interval without rows gives a flat bar (volume 0), unless `build_with_no_updates` is False; none before the first row.
+- An interval without rows gives a flat bar (volume 0), unless `build_with_no_updates` is False; but none before the
+  first row.
 - `build_delay_us` moves timers, intervals and stamps together.
 Threshold bars close inside a row and need no promise: all rows given are taken at once.
 
@@ -19,9 +20,9 @@ A MID bar has one decimal more than its instrument, in prices and in volume, so 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -71,7 +72,7 @@ _THRESHOLDS = {
 
 
 class BarOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How internal time bars are built. `origin_offset_ns` shifts interval boundaries: one number, or one an aggregation."""
+    """How internal time bars are built. `origin_offset_ns` shifts the boundaries: one number, or one an aggregation."""
 
     interval_type: str = "left-open"
     timestamp_on_close: bool = True
@@ -109,7 +110,7 @@ class BarColumns(NamedTuple):
     @property
     def size(self) -> int:
         """How many bars there are."""
-        return self.fire_ns.shape[0]
+        return len(self.fire_ns)
 
 
 _EMPTY: Column = np.empty(0, np.int64)
@@ -128,6 +129,14 @@ class _Rows(NamedTuple):
     aggressor: Column
     start: int
     stop: int
+
+    @classmethod
+    def of(cls, columns: Sequence[Column], start: int, stop: int) -> _Rows:
+        ts, open_, high, low, close, size, aggressor = columns
+        return cls(ts, open_, high, low, close, size, aggressor, start, stop)
+
+    def columns(self) -> tuple[Column, ...]:
+        return self.ts, self.open, self.high, self.low, self.close, self.size, self.aggressor
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -192,8 +201,8 @@ class BarAggregator:
     ) -> BarColumns:
         """Take rows [start_row, stop_row) and close what is due by `until_ns` (module docstring).
 
-        `columns` are those of the source's kind (quote, trade, or bar for a composite type). `first_row` is the stream's
-        row number of the columns' row 0.
+        `columns` are those of the source's kind (quote, trade, or bar for a composite type). `first_row` is the
+        number in the stream of the columns' row 0.
         """
         rows = self._rows(columns, start_row, stop_row) if stop_row > start_row else None
         if self._grid is None:
@@ -205,7 +214,7 @@ class BarAggregator:
     def snapshot(self) -> bytes:
         """The whole state. `restore` it into an aggregator made with the same arguments."""
         rows = _join(self._waiting)
-        waiting = [column[rows.start : rows.stop].tobytes() for column in rows[:7]] if self._waiting else []
+        waiting = [column[rows.start : rows.stop].tobytes() for column in rows.columns()] if self._waiting else []
         return msgspec.msgpack.encode(_State(str(self.bar_type), self._state.tolist(), self._boundary, waiting))
 
     def restore(self, data: bytes) -> None:
@@ -217,13 +226,13 @@ class BarAggregator:
         self._boundary = state.boundary
         self._closes = _EMPTY
         columns = [np.frombuffer(column, np.int64) for column in state.waiting]
-        self._waiting = [_Rows(*columns, 0, columns[0].shape[0])] if columns else []
+        self._waiting = [_Rows.of(columns, 0, columns[0].shape[0])] if columns else []
 
     # -- time bars ----------------------------------------------------------------------------------------------------
 
     def _consume_time(self, grid: _Grid, until_ns: int) -> BarColumns:
-        """Fold what waits and close what is due. Whatever the cuts, afterwards all rows up to the next close are folded,
-        later ones wait, and the next close is the first after `until_ns`."""
+        """Fold what waits and close what is due. Whatever the cuts: afterwards all rows up to the next close are in the
+        open bar, later ones wait, and the next close is the first after `until_ns`."""
         end = max(self._boundary, grid.first_after(until_ns))
         if end == self._boundary and len(self._waiting) > 1:
             return NO_BARS  # the older rows wait for the next close, and so do the new ones
@@ -289,7 +298,7 @@ class BarAggregator:
         closes = times[1:][indices[skip:]]
         on_close = self.options.timestamp_on_close and self.options.interval_type == "left-open"
         stamps = closes if on_close else times[indices[skip:]]
-        return BarColumns(stamps, closes, *table[1:, skip:n], closes, np.full(n - skip, -1, np.int64))
+        return _bars(stamps, closes, table[1:, skip:n], np.full(n - skip, -1, np.int64))
 
     # -- threshold bars -----------------------------------------------------------------------------------------------
 
@@ -304,8 +313,7 @@ class BarAggregator:
             if n:
                 closing = table[0, :n]
                 ts = rows.ts[closing]
-                prices = table[1:, :n].copy()
-                built.append(BarColumns(ts, ts, *prices, ts, closing + first_row))
+                built.append(_bars(ts, ts, table[1:, :n].copy(), closing + first_row))
             count += n
             if count > BARS_MAX:
                 raise ValueError(f"{self.bar_type}: more than {BARS_MAX:,} bars at once; consume fewer rows at once")
@@ -340,7 +348,9 @@ class BarAggregator:
             digits = (0, self.size_precision, self.size_precision + self.price_precision)[measure]
             step *= 10**digits
         if not 1 <= step <= _STEP_MAX:
-            raise ValueError(f"{self.bar_type}: the step is {step:,} units, but 1 to {_STEP_MAX:,} is the range for bars")
+            raise ValueError(
+                f"{self.bar_type}: the step is {step:,} units, but 1 to {_STEP_MAX:,} is the range for bars"
+            )
         return step
 
     # -- sources ------------------------------------------------------------------------------------------------------
@@ -350,7 +360,7 @@ class BarAggregator:
         if self._composite:
             prices = [_column(columns, name) for name in ("open", "high", "low", "close")]
             size = _column(columns, "volume")
-            return _Rows(ts, *prices, size, size, start, stop)
+            return _Rows.of([ts, *prices, size, size], start, stop)
         match self._price_type:
             case PriceType.LAST:
                 price, size = _column(columns, "price"), _column(columns, "size")
@@ -475,9 +485,14 @@ def _join(parts: list[_Rows]) -> _Rows:
     if len(parts) == 1:
         return parts[0]
     if not parts:
-        return _Rows(*(_EMPTY,) * 7, 0, 0)
-    columns = [np.concatenate([part[k][part.start : part.stop] for part in parts]) for k in range(7)]
-    return _Rows(*columns, 0, columns[0].shape[0])
+        return _Rows.of([_EMPTY] * 7, 0, 0)
+    columns = [np.concatenate([part.columns()[k][part.start : part.stop] for part in parts]) for k in range(7)]
+    return _Rows.of(columns, 0, columns[0].shape[0])
+
+
+def _bars(ts_event: Column, ts_init: Column, values: NDArray[np.int64], row: Column) -> BarColumns:
+    """Bars of the five rows of `values`: open, high, low, close, volume."""
+    return BarColumns(ts_event, ts_init, values[0], values[1], values[2], values[3], values[4], ts_init, row)
 
 
 def _concatenate(parts: list[BarColumns]) -> BarColumns:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nautilus_common import subjects
+from nautilus_common.messages import subjects
 from nautilus_common.engine import INF, PHASE_DELAYED, PHASE_TIMER, EngineError, Outbox, Tag
 from nautilus_common.messages.commands import (
     CancelAllOrders,
@@ -162,7 +162,7 @@ class ExecutionEngine:
             fraction = interest_fraction(rates, instrument.base_currency.code, instrument.quote_currency.code, tag[0])
             self._out.say(
                 tag,
-                subjects.account_events(self.config.account.account_id),
+                subjects.adjustment_events(self.config.account.account_id),
                 self._interest(instrument, position_id, signed_raw, prices, fraction, tag[0]),
             )
 

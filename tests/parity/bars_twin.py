@@ -1,6 +1,6 @@
 """The plain twin of internal bars: one row at a time, Python integers, no kernels. It is the specification."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -86,7 +86,9 @@ def boundaries(unit: str, step: int, start: int, until: int, offset: int, delay:
     return result
 
 
-def time_bars(rows: list[Row], times: list[int], start: int, until: int, *, flat: bool, skip: bool, opens: bool) -> list:
+def time_bars(
+    rows: list[Row], times: list[int], start: int, until: int, *, flat: bool, skip: bool, opens: bool
+) -> list:
     """(ts_event, ts_init, o, h, l, c, v, fire, -1) of the bars due by `until`."""
     builder, bars, position = Builder(), [], 0
     first = 1 if times[1] == start else 2

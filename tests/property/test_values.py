@@ -80,12 +80,19 @@ def test_equal_values_hash_alike_at_every_precision(pair: tuple[Price, Price]) -
         assert hash(short) == hash(int(short))
 
 
-@given(small_prices, st.floats(allow_nan=True))
+@given(small_prices, st.floats(allow_nan=False))
 def test_a_float_compares_exactly(price: Price, number: float) -> None:
     assert (price == number) == (price.as_decimal() == number)
     assert (price < number) == (price.as_decimal() < number)
     if price == number:
         assert hash(price) == hash(number)
+
+
+@given(small_prices)
+def test_nan_is_neither_equal_nor_ordered(price: Price) -> None:
+    for nan in (float("nan"), Decimal("nan")):
+        assert price != nan
+        assert not (price == nan or price < nan or price > nan or price <= nan or price >= nan)
 
 
 @given(small_prices, small_prices)

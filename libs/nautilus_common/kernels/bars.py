@@ -84,19 +84,18 @@ def fold(open_: Any, high: Any, low: Any, close: Any, size: Any, start: int, sto
     total = state[VOLUME]
     volume_low = total & _MASK
     volume_high = total >> 32
-    for value in size[start:stop]:
-        volume_low += value & _MASK
-        volume_high += value >> 32
+    first = state[COUNT] == 0
+    top = high[start] if first else state[HIGH]
+    bottom = low[start] if first else state[LOW]
+    highs, lows, sizes = high[start:stop], low[start:stop], size[start:stop]
+    for k in range(stop - start):
+        top = max(top, highs[k])
+        bottom = min(bottom, lows[k])
+        volume_low += sizes[k] & _MASK
+        volume_high += sizes[k] >> 32
     volume_high += volume_low >> 32
     if volume_high > _HIGH_LIMIT or volume_high < -_HIGH_LIMIT:
         return False
-    first = state[COUNT] == 0
-    top = high[start] if first else state[HIGH]
-    for value in high[start:stop]:
-        top = max(top, value)
-    bottom = low[start] if first else state[LOW]
-    for value in low[start:stop]:
-        bottom = min(bottom, value)
     if first:
         state[OPEN] = open_[start]
     state[HIGH] = top

@@ -109,3 +109,10 @@ class ModifyApproved(Command, frozen=True):
 
     command: ModifyOrder
     ts_init: int
+
+
+class CarryOutHeld(Command, frozen=True):
+    """The venue's note to itself: the instrument has its first price, carry out the market orders that waited for it."""
+
+    instrument_id: InstrumentId
+    ts_init: int

@@ -75,6 +75,10 @@ __all__ = [
     "TimeEvent",
 ]
 
+# Looking a member up in its enum costs 50 ns in Python 3.11.
+_BUY = OrderSide.BUY
+_SELL = OrderSide.SELL
+
 
 class OrderEvent(Event, frozen=True):
     """The base of the 16 order events. What an event does not carry reads as None, False, or `ts_init`."""
@@ -299,11 +303,11 @@ class OrderFilled(OrderEvent, frozen=True):
 
     @property
     def is_buy(self) -> bool:
-        return self.order_side is OrderSide.BUY
+        return self.order_side is _BUY
 
     @property
     def is_sell(self) -> bool:
-        return self.order_side is OrderSide.SELL
+        return self.order_side is _SELL
 
 
 class TimeEvent(Event, frozen=True):

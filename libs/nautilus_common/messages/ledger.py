@@ -3,9 +3,8 @@
 from decimal import Decimal
 from typing import Any
 
-import msgspec
-
 from nautilus_common.messages.base import Event
+from nautilus_common.model.balances import AccountBalance, MarginBalance
 from nautilus_common.model.enums import AccountType, OrderSide, PositionAdjustmentType, PositionSide
 from nautilus_common.model.identifiers import (
     AccountId,
@@ -16,6 +15,18 @@ from nautilus_common.model.identifiers import (
     TraderId,
 )
 from nautilus_common.model.values import Currency, Money, Price, Quantity, money_from_raw
+
+__all__ = [
+    "AccountAdjusted",
+    "AccountBalance",
+    "AccountState",
+    "MarginBalance",
+    "PositionAdjusted",
+    "PositionChanged",
+    "PositionClosed",
+    "PositionEvent",
+    "PositionOpened",
+]
 
 
 class PositionEvent(Event, frozen=True):
@@ -139,30 +150,6 @@ class PositionAdjusted(Event, frozen=True):
     reason: str | None
     ts_event: int
     ts_init: int
-
-
-class AccountBalance(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """One currency of an account; `total == locked + free`."""
-
-    total: Money
-    locked: Money
-    free: Money
-
-    @property
-    def currency(self) -> Currency:
-        return self.total.currency
-
-
-class MarginBalance(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Margin held for one instrument, or for the whole account in one currency if `instrument_id` is None."""
-
-    initial: Money
-    maintenance: Money
-    instrument_id: InstrumentId | None = None
-
-    @property
-    def currency(self) -> Currency:
-        return self.initial.currency
 
 
 class AccountState(Event, frozen=True):

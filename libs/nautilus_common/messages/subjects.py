@@ -17,6 +17,8 @@ from typing import ClassVar, TypeVar
 
 import msgspec
 
+from nautilus_common.model.identifiers import Identifier
+
 _PREFIX = "fleet"
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/")
 _TOKEN = re.compile(r"(?:[A-Za-z0-9_/-]|%[0-9A-F]{2})+")
@@ -149,3 +151,41 @@ def unescape(token: str) -> str:
     if escape(name) != token:
         raise SubjectError(f"{token!r} is not a token of a subject: {name!r} is written {escape(name)!r}")
     return name
+
+
+# -- channels: subjects without prefix and environment, as engines speak on them and as the event log holds them ---------
+
+
+def risk_commands(strategy_id: Identifier) -> str:
+    """What a strategy asks of pre-trade risk."""
+    return f"cmd.risk.{escape(strategy_id.value)}"
+
+
+def execution_commands(venue: Identifier) -> str:
+    """What risk lets pass to a venue's gateway; cancels go there directly."""
+    return f"cmd.exec.{escape(venue.value)}"
+
+
+def venue_commands(venue: Identifier) -> str:
+    """Commands on their way from the gateway to its simulated venue."""
+    return f"cmd.venue.{escape(venue.value)}"
+
+
+def order_events(venue: Identifier, strategy_id: Identifier) -> str:
+    """What happens to a strategy's orders at a venue."""
+    return f"evt.order.{escape(venue.value)}.{escape(strategy_id.value)}"
+
+
+def position_events(strategy_id: Identifier) -> str:
+    """What happens to a strategy's positions."""
+    return f"evt.position.{escape(strategy_id.value)}"
+
+
+def account_events(account_id: Identifier) -> str:
+    """What happens to an account, as the portfolio says it."""
+    return f"evt.account.{escape(account_id.value)}"
+
+
+def adjustment_events(account_id: Identifier) -> str:
+    """Money that came or went at the venue without a fill."""
+    return f"evt.adjustment.{escape(account_id.value)}"

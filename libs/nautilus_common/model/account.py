@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nautilus_common.messages.events import AccountBalance, AccountState, MarginBalance
-from nautilus_common.model.currencies import Currency
 from nautilus_common.model.enums import AccountType, OmsType
 from nautilus_common.model.identifiers import AccountId, InstrumentId, Venue
 from nautilus_common.model.rounding import div_half_even
-from nautilus_common.model.values import Money, money_from_raw
+from nautilus_common.model.values import Currency, Money, money_from_raw
 
 if TYPE_CHECKING:
     from nautilus_common.model.instruments import Instrument
@@ -138,7 +137,7 @@ class Account:
                 )
             )
         return AccountState(
-            self.id, self.type, self.base_currency, reported, tuple(balances), tuple(self._margin_balances()), ts_ns, ts_ns
+            self.id, self.type, self.base_currency, reported, balances, self._margin_balances(), ts_ns, ts_ns
         )
 
     def _margin_balances(self) -> list[MarginBalance]:

@@ -28,6 +28,9 @@ class AccountBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
         # Not field by field, since money of two currencies refuses to be compared.
         return self._key() == other._key() if isinstance(other, AccountBalance) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:
+        return self._key() != other._key() if isinstance(other, AccountBalance) else NotImplemented
+
     def __hash__(self) -> int:
         return hash(self._key())
 
@@ -75,6 +78,9 @@ class MarginBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
 
     def __eq__(self, other: object) -> bool:
         return self._key() == other._key() if isinstance(other, MarginBalance) else NotImplemented
+
+    def __ne__(self, other: object) -> bool:
+        return self._key() != other._key() if isinstance(other, MarginBalance) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self._key())

@@ -75,25 +75,24 @@ def _step_fault(step: int, aggregation: BarAggregation) -> str:
     return ""
 
 
-class _OrderedByText:
-    """Orders values of one type by their text."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: object) -> bool:
-        return str(self) < str(other) if type(other) is type(self) else NotImplemented
-
-    def __le__(self, other: object) -> bool:
-        return str(self) <= str(other) if type(other) is type(self) else NotImplemented
-
-    def __gt__(self, other: object) -> bool:
-        return str(self) > str(other) if type(other) is type(self) else NotImplemented
-
-    def __ge__(self, other: object) -> bool:
-        return str(self) >= str(other) if type(other) is type(self) else NotImplemented
+# Orders of one type by text. Assigned in the class body: inherited, a struct's own comparison would hide them.
+def _text_lt(self: object, other: object) -> bool:
+    return str(self) < str(other) if type(other) is type(self) else NotImplemented
 
 
-class BarSpecification(Struct, _OrderedByText, frozen=True, gc=False, array_like=True, cache_hash=True):
+def _text_le(self: object, other: object) -> bool:
+    return str(self) <= str(other) if type(other) is type(self) else NotImplemented
+
+
+def _text_gt(self: object, other: object) -> bool:
+    return str(self) > str(other) if type(other) is type(self) else NotImplemented
+
+
+def _text_ge(self: object, other: object) -> bool:
+    return str(self) >= str(other) if type(other) is type(self) else NotImplemented
+
+
+class BarSpecification(Struct, frozen=True, gc=False, array_like=True, cache_hash=True):
     """What a bar holds: `step` units of `aggregation`, of one `price_type`; as text `5-MINUTE-LAST`."""
 
     step: int
@@ -168,11 +167,16 @@ class BarSpecification(Struct, _OrderedByText, frozen=True, gc=False, array_like
     def __str__(self) -> str:
         return f"{self.step}-{self.aggregation.name}-{self.price_type.name}"
 
+    __lt__ = _text_lt
+    __le__ = _text_le
+    __gt__ = _text_gt
+    __ge__ = _text_ge
+
     def __repr__(self) -> str:
         return f"BarSpecification({self})"
 
 
-class BarType(Struct, _OrderedByText, frozen=True, gc=False, array_like=True, cache_hash=True):
+class BarType(Struct, frozen=True, gc=False, array_like=True, cache_hash=True):
     """Names a series of bars: instrument, specification, who builds it and, when composite, from which bars.
 
     Composite bars are built by us (INTERNAL) from bars of `composite()`, of the same instrument and price type.
@@ -284,6 +288,11 @@ class BarType(Struct, _OrderedByText, frozen=True, gc=False, array_like=True, ca
             return text
         parts = (str(self.composite_step), self.composite_aggregation.name, self.composite_aggregation_source.name)
         return f"{text}@{'-'.join(parts)}"
+
+    __lt__ = _text_lt
+    __le__ = _text_le
+    __gt__ = _text_gt
+    __ge__ = _text_ge
 
     def __repr__(self) -> str:
         return f"BarType({self})"

@@ -377,6 +377,9 @@ class Instrument(Struct, frozen=True, eq=False, tag=True):
     def __eq__(self, other: object) -> bool:
         return self.instrument_id == other.instrument_id if isinstance(other, Instrument) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:
+        return self.instrument_id != other.instrument_id if isinstance(other, Instrument) else NotImplemented
+
     def __hash__(self) -> int:
         return hash(self.instrument_id)
 

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nautilus_common.messages.events import AccountAdjusted, OrderFilled, OrderInitialized
+from nautilus_common.messages.events import (
+    AccountAdjusted,
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderEvent,
+    OrderExpired,
+    OrderFilled,
+    OrderInitialized,
+    OrderRejected,
+    OrderUpdated,
+)
 from nautilus_common.model.account import Account, AccountSpec, account_from_spec
 from nautilus_common.model.enums import OmsType, OrderSide
 from nautilus_common.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, Venue
@@ -20,7 +31,7 @@ from nautilus_common.model.values import quantity_from_raw
 from nautilus_common.model.xrates import ExchangeRates
 
 if TYPE_CHECKING:
-    from nautilus_common.model.currencies import Currency
+    from nautilus_common.model.values import Currency
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.streams import MarketView
 
@@ -105,6 +116,22 @@ class Ledger:
             return False
         return self._set_locked(order, 0)
 
+    def on_order_event(self, event: OrderEvent) -> bool:
+        """Fold any order event in; True when balances changed (a fill always changes them)."""
+        match event:
+            case OrderFilled():
+                self.on_filled(event)
+                return True
+            case OrderAccepted():
+                return self.on_accepted(event.client_order_id)
+            case OrderUpdated():
+                price = event.price if event.price is not None else event.trigger_price
+                return self.on_updated(event.client_order_id, event.quantity.raw, None if price is None else price.raw)
+            case OrderDenied() | OrderRejected() | OrderCanceled() | OrderExpired():
+                return self.on_closed(event.client_order_id)
+            case _:
+                return False
+
     def _lock(self, order: OpenOrder) -> bool:
         price = order.price_raw
         init = order.init
@@ -149,6 +176,8 @@ class Ledger:
         self._settle(account, instrument, fill, realized)
         if order is not None:
             self._lock(order)
+            if order.filled_raw >= order.quantity_raw:
+                del self._orders[fill.client_order_id]
         if account.is_margin_account:
             self._update_margin_maint(account, instrument, fill.order_side)
         return changes

@@ -54,6 +54,12 @@ _TO_PENDING_CANCEL = steps_to(OrderStatus.PENDING_CANCEL)
 _TO_PARTIALLY_FILLED = steps_to(OrderStatus.PARTIALLY_FILLED)
 _TO_FILLED = steps_to(OrderStatus.FILLED)
 
+# Looking a member up in its enum costs 50 ns in Python 3.11; these are for the hot paths.
+_FILLED = OrderStatus.FILLED
+_PENDING_CANCEL = OrderStatus.PENDING_CANCEL
+_PENDING_UPDATE = OrderStatus.PENDING_UPDATE
+_NO_TRIGGER = TriggerType.NO_TRIGGER
+
 
 def _illegal(order: "Order", event: OrderEvent) -> InvalidStateTransition:
     return InvalidStateTransition(
@@ -102,7 +108,7 @@ def _apply_released(order: "Order", event: OrderReleased) -> None:
     if status is None:
         raise _illegal(order, event)
     order.status = status
-    order.emulation_trigger = TriggerType.NO_TRIGGER
+    order.emulation_trigger = _NO_TRIGGER
 
 
 def _closing(steps: tuple[OrderStatus | None, ...]) -> Callable[["Order", OrderEvent], None]:
@@ -136,12 +142,12 @@ def _pending(steps: tuple[OrderStatus | None, ...]) -> Callable[["Order", OrderE
 
 
 def _apply_modify_rejected(order: "Order", event: OrderModifyRejected) -> None:
-    if order.status is OrderStatus.PENDING_UPDATE:
+    if order.status is _PENDING_UPDATE:
         order.status = order._previous_status
 
 
 def _apply_cancel_rejected(order: "Order", event: OrderCancelRejected) -> None:
-    if order.status is OrderStatus.PENDING_CANCEL:
+    if order.status is _PENDING_CANCEL:
         order.status = order._previous_status
 
 
@@ -158,7 +164,7 @@ def _apply_updated(order: "Order", event: OrderUpdated) -> None:
     ):
         if value is not None and not taken:
             raise OrderError(f"order {order.client_order_id} is a {order.order_type.name} order: it has no {name}")
-    if order.status is OrderStatus.PENDING_UPDATE:
+    if order.status is _PENDING_UPDATE:
         order.status = order._previous_status
     order.quantity = event.quantity
     order.is_quote_quantity = event.is_quote_quantity
@@ -217,7 +223,7 @@ def apply_filled(order: "Order", event: OrderFilled, allow_overfills: bool) -> N
         order.position_id = event.position_id
     order.last_trade_id = trade_id
     order.liquidity_side = event.liquidity_side
-    if status is OrderStatus.FILLED:
+    if status is _FILLED:
         order.ts_closed = event.ts_event
     elif order.ts_closed:
         order.ts_closed = 0  # a late fill: the order that was canceled is open again

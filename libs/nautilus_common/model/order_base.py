@@ -48,6 +48,14 @@ from nautilus_common.model.values import (
     quantity_from_raw,
 )
 
+# Looking a member up in its enum costs 50 ns in Python 3.11; these are for the hot paths.
+_BUY = OrderSide.BUY
+_SELL = OrderSide.SELL
+_CANCELED = OrderStatus.CANCELED
+_EMULATED = OrderStatus.EMULATED
+_PENDING_CANCEL = OrderStatus.PENDING_CANCEL
+_PENDING_UPDATE = OrderStatus.PENDING_UPDATE
+
 
 class Order:
     """The base of the nine order types. Attributes are to be read; only `apply` changes an order."""
@@ -183,7 +191,7 @@ class Order:
         precision = max(reference.precision, self._px_precision)
         asked = reference.raw * POWERS_OF_TEN[precision - reference.precision] * self._filled_raw
         paid = self._notional_raw * POWERS_OF_TEN[precision - self._px_precision]
-        excess = paid - asked if self.side is OrderSide.BUY else asked - paid
+        excess = paid - asked if self.side is _BUY else asked - paid
         return excess / (self._filled_raw * POWERS_OF_TEN[precision])
 
     def _reference_price(self) -> Price | None:
@@ -194,7 +202,7 @@ class Order:
     def signed_decimal_qty(self) -> Decimal:
         """What is left to fill, negative for a sell."""
         leaves = self.leaves_qty.as_decimal()
-        return leaves if self.side is OrderSide.BUY else -leaves
+        return leaves if self.side is _BUY else -leaves
 
     def commissions(self) -> list[Money]:
         """The sum of the fills' commissions for each currency."""
@@ -206,7 +214,7 @@ class Order:
 
     def would_reduce_only(self, position_side: PositionSide, position_qty: Quantity) -> bool:
         """Whether filling what is left could only make a position of this side and quantity smaller."""
-        reducing = PositionSide.SHORT if self.side is OrderSide.BUY else PositionSide.LONG
+        reducing = PositionSide.SHORT if self.side is _BUY else PositionSide.LONG
         return position_side == reducing and self.leaves_qty <= position_qty
 
     @staticmethod
@@ -311,11 +319,11 @@ class Order:
 
     @property
     def is_buy(self) -> bool:
-        return self.side is OrderSide.BUY
+        return self.side is _BUY
 
     @property
     def is_sell(self) -> bool:
-        return self.side is OrderSide.SELL
+        return self.side is _SELL
 
     @property
     def is_passive(self) -> bool:
@@ -327,7 +335,7 @@ class Order:
 
     @property
     def is_emulated(self) -> bool:
-        return self.status is OrderStatus.EMULATED
+        return self.status is _EMULATED
 
     @property
     def is_active_local(self) -> bool:
@@ -347,15 +355,15 @@ class Order:
 
     @property
     def is_canceled(self) -> bool:
-        return self.status is OrderStatus.CANCELED
+        return self.status is _CANCELED
 
     @property
     def is_pending_update(self) -> bool:
-        return self.status is OrderStatus.PENDING_UPDATE
+        return self.status is _PENDING_UPDATE
 
     @property
     def is_pending_cancel(self) -> bool:
-        return self.status is OrderStatus.PENDING_CANCEL
+        return self.status is _PENDING_CANCEL
 
     @property
     def is_primary(self) -> bool:

@@ -17,7 +17,7 @@ from nautilus_common.model.values import Money, Price, Quantity, money_from_raw,
 
 if TYPE_CHECKING:
     from nautilus_common.messages.events import OrderFilled
-    from nautilus_common.model.currencies import Currency
+    from nautilus_common.model.values import Currency
     from nautilus_common.model.identifiers import (
         AccountId,
         ClientOrderId,

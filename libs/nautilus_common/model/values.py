@@ -477,6 +477,9 @@ class Currency(Struct, metaclass=_CurrencyMeta, frozen=True, gc=False, array_lik
     def __eq__(self, other: object) -> bool:
         return self.code == other.code if isinstance(other, Currency) else NotImplemented
 
+    def __ne__(self, other: object) -> bool:
+        return self.code != other.code if isinstance(other, Currency) else NotImplemented
+
     def __hash__(self) -> int:
         return hash(self.code)
 

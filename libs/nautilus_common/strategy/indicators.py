@@ -137,7 +137,8 @@ class SimpleMovingAverage(MovingAverage):
 
     def __init__(self, period: int, price_type: PriceType = PriceType.LAST) -> None:
         super().__init__(period, [period], price_type)
-        self._reset_ma()
+        self._ring = [0.0] * period
+        self._total = 0.0
 
     def update_raw(self, value: float) -> None:
         """Update with a number."""

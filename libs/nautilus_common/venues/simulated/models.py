@@ -11,7 +11,7 @@ from nautilus_common.model.rounding import div_half_even
 from nautilus_common.model.values import Money, money_from_raw
 
 if TYPE_CHECKING:
-    from nautilus_common.model.currencies import Currency
+    from nautilus_common.model.values import Currency
     from nautilus_common.model.instruments import Instrument
 
 _MASK = 2**64 - 1
