@@ -98,6 +98,10 @@ def _take_event_log(result: RunResult, target: Path, new: Path) -> Path | None:
 
 def _stats_document(result: RunResult, stats: RunStatistics) -> dict[str, Any]:
     run = {name: getattr(result, name) for name in _IDENTITY}
+    if not result.versions:
+        from .tearsheet_tables import installed_versions
+
+        run["versions"] = installed_versions()
     return {"format": FORMAT_VERSION, "run": run, "statistics": stats.to_json()}
 
 

@@ -6,7 +6,7 @@ it as `<name>_ns`; its integer time stamps stay int64.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from numpy.typing import NDArray
 
     from .result import Row, RunResult
 
@@ -70,17 +71,23 @@ def write_tables(result: RunResult, folder: Path) -> None:
 
 
 def read_tables(result: RunResult, folder: Path) -> None:
-    """Fill the rows and arrays of `result` from the folder's tables. Missing price tables are taken as empty."""
-    import pyarrow.parquet as pq
-
+    """Fill the rows and arrays of `result` from the folder's tables. A missing price table is taken as empty."""
     for name, (attribute, columns) in _ROW_TABLES.items():
-        setattr(result, attribute, _table_to_rows(pq.read_table(folder / f"{name}.parquet"), columns))
-    equity = pq.read_table(folder / "equity.parquet")
+        setattr(result, attribute, _table_to_rows(_read(folder / f"{name}.parquet"), columns))
+    equity = _read(folder / "equity.parquet")
     keys = [f"{a}/{c}" for a, c in zip(equity["account_id"].to_pylist(), equity["currency"].to_pylist(), strict=True)]
     result.equity = _split(keys, equity, ("equity", "balance", "unrealized"))
     if (folder / "prices.parquet").is_file():
-        prices = pq.read_table(folder / "prices.parquet")
+        prices = _read(folder / "prices.parquet")
         result.prices = _split(prices["instrument_id"].to_pylist(), prices, ("open", "high", "low", "close"))
+
+
+def _read(path: Path) -> pa.Table:
+    """The file's table. `ParquetFile` and not `read_table`, whose datasets import pandas where it is installed."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.read()
 
 
 def schema(columns: dict[str, str]) -> pa.Schema:
@@ -115,7 +122,45 @@ def rows_to_table(name: str, rows: list[Row], columns: dict[str, str]) -> pa.Tab
         if kind == TIME:
             arrays[f"{key}_ns"] = values
     wanted = schema(columns)
-    return pa.table([pa.array(arrays[f.name], type=f.type) for f in wanted], schema=wanted)
+    return pa.Table.from_arrays([arrow_column(arrays[f.name], f.type) for f in wanted], schema=wanted)
+
+
+def arrow_column(values: list[Any], kind: pa.DataType) -> pa.Array:
+    """An Arrow array from Python values of the column's kind, None being null.
+
+    Built from buffers: `pa.array` of a list imports pandas where it is installed, which takes a second.
+    """
+    import pyarrow as pa
+
+    valid = _bitmap([value is not None for value in values])
+    if pa.types.is_string(kind):
+        texts = [b"" if value is None else value.encode("utf-8") for value in values]
+        return pa.Array.from_buffers(kind, len(values), [valid, _offsets(texts), pa.py_buffer(b"".join(texts))])
+    if pa.types.is_list(kind):
+        lists = [value or [] for value in values]
+        items = arrow_column([item for value in lists for item in value], kind.value_type)
+        return pa.Array.from_buffers(kind, len(values), [valid, _offsets(lists)], children=[items])
+    if pa.types.is_boolean(kind):
+        return pa.Array.from_buffers(kind, len(values), [valid, _bitmap([bool(value) for value in values])])
+    number = np.float64 if pa.types.is_floating(kind) else np.int64
+    data = np.asarray([0 if value is None else value for value in values], dtype=number)
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(data)])
+
+
+def _bitmap(flags: list[bool]) -> pa.Buffer:
+    import pyarrow as pa
+
+    return pa.py_buffer(np.packbits(np.asarray(flags, dtype=np.bool_), bitorder="little").tobytes())
+
+
+def _offsets(parts: Sequence[Sized]) -> pa.Buffer:
+    """Where each part begins, and the end of the last: int32, as Arrow's strings and lists want."""
+    import pyarrow as pa
+
+    ends = np.cumsum([0, *(len(part) for part in parts)], dtype=np.int64)
+    if int(ends[-1]) >= 2**31:
+        raise ValueError("a column of more than 2 GiB of text does not fit one Arrow array")
+    return pa.py_buffer(ends.astype(np.int32).tobytes())
 
 
 def _text(value: object) -> str:
@@ -158,27 +203,35 @@ def _array_table(labels: dict[str, list[str]], blocks: list[dict[str, Any]], col
     wanted = schema(columns)
     lengths = [len(block["ts"]) for block in blocks]
 
-    def column(name: str) -> Iterable[Any]:
+    def column(field: pa.Field) -> pa.Array:
+        name = field.name
         if name in labels:
-            return [label for label, n in zip(labels[name], lengths, strict=True) for _ in range(n)]
+            names = [label for label, n in zip(labels[name], lengths, strict=True) for _ in range(n)]
+            return arrow_column(names, field.type)
         source = "ts" if name == "ts_ns" else name
         kind = np.int64 if source == "ts" else np.float64
         parts = [np.asarray(block.get(source, np.zeros(len(block["ts"]))), dtype=kind) for block in blocks]
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
+        data = np.concatenate(parts) if parts else np.zeros(0, dtype=kind)
+        return pa.Array.from_buffers(field.type, len(data), [None, pa.py_buffer(data)])
 
-    arrays = []
-    for field in wanted:
-        values = pa.array(column(field.name), type=pa.int64() if field.name == "ts" else field.type)
-        arrays.append(values.cast(field.type))
-    return pa.table(arrays, schema=wanted)
+    return pa.Table.from_arrays([column(field) for field in wanted], schema=wanted)
 
 
 def _split(keys: list[str], table: pa.Table, names: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """Arrays per key, in order of first appearance; the rows of a key stand together."""
     found: dict[str, dict[str, Any]] = {}
-    columns = {"ts": table["ts_ns"].to_numpy(), **{name: table[name].to_numpy() for name in names}}
+    columns = {"ts": _numbers(table, "ts_ns", np.int64), **{name: _numbers(table, name, np.float64) for name in names}}
     labels = np.asarray(keys, dtype=object)
     for key in dict.fromkeys(keys):
         mine = labels == key
         found[key] = {name: values[mine] for name, values in columns.items()}
     return found
+
+
+def _numbers(table: pa.Table, name: str, kind: type) -> NDArray[Any]:
+    """A column of numbers without nulls; read from its buffers, as `to_numpy` of a column imports pandas."""
+    parts = []
+    for chunk in table[name].chunks:
+        values: NDArray[Any] = np.frombuffer(chunk.buffers()[1], dtype=kind)
+        parts.append(values[chunk.offset : chunk.offset + len(chunk)])
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=kind)

@@ -25,6 +25,7 @@ from .statistics import RunStatistics, compute_statistics
 
 if TYPE_CHECKING:
     from .result import RunResult
+    from .statistics import Statistic
 
 MAX_CURRENCIES = 4
 PAGE_ORDER = (
@@ -230,15 +231,21 @@ class _Page:
 
     def _tiles(self) -> str:
         stats = self.statistics
-        tiles = [_tile("Net return", "Net Return", stats.table("returns"), signed=True)]
-        final = stats.table("returns").get("Final Equity")
-        if final is not None:
-            code = escape(stats.primary_currency or "")
-            tiles.append(_html_tile("Final equity", f"{escape(format_statistic(final))} <small>{code}</small>", ""))
-        tiles.append(_tile("Sharpe ratio", "Sharpe Ratio", stats.table("returns")))
-        tiles.append(_tile("CAGR", "CAGR", stats.table("returns")))
-        tiles.append(_tile("Max drawdown", "Max Drawdown", stats.table("returns")))
-        tiles.append(_tile("Win rate", "Win Rate", stats.general))
+        returns, currency = stats.table("returns"), stats.primary_currency or ""
+        series = stats.series.get(currency)
+        pnl = stats.table("pnls", currency).get("PnL (total)")
+        final = returns.get("Final Equity")
+        tiles = [
+            _tile("Net return", returns.get("Net Return"), under=_money(pnl, currency), signed=True),
+            _tile("Final equity", final, under=currency),
+            _tile("Sharpe ratio", returns.get("Sharpe Ratio")),
+            _tile("Max drawdown", returns.get("Max Drawdown"), under=_shown(returns.get("Max Drawdown Length"))),
+            _tile("Win rate", stats.general.get("Win Rate"), under=f"{_shown(stats.general.get('Trades'))} trades"),
+        ]
+        if series is not None and series.daily:  # a day's growth raised to a year says nothing
+            tiles.insert(2, _tile("CAGR", returns.get("CAGR")))
+        else:
+            tiles.append(_tile("Time in market", stats.general.get("Time in Market"), under=" "))
         return f'<section class="tiles" id="headline" aria-label="Headline figures">{"".join(tiles)}</section>'
 
     def _warnings(self) -> str:
@@ -264,8 +271,10 @@ class _Page:
             done.update(together)
             for currency in currencies:
                 if len(currencies) > 1:
-                    parts.append(f'<h2 class="currency">{escape(currency)}</h2>')
+                    parts.append(f'</div><h2 class="currency">{escape(currency)}</h2><div class="grid">')
                 parts.extend(self._chart(n, currency) for n in together)
+            if len(currencies) > 1:
+                parts.append('</div><h2 class="currency">All currencies</h2><div class="grid">')
         return f'<div class="grid">{"".join(parts)}</div>'
 
     def _currencies(self) -> list[str]:
@@ -313,23 +322,32 @@ class _Page:
     def _footer(self) -> str:
         return (
             f"<footer><p>Run <code>{escape(self.result.run_id)}</code>, digest <code>{escape(self.result.digest)}"
-            f"</code>. Check it with <code>fleet verify {escape(self.result.run_id)}</code>.</p></footer>"
+            f"</code>. Check it with <code>fleet verify {escape(self.result.run_id)}</code>. "
+            "Drag over a chart to zoom all of them in time, double-click to see the whole run.</p></footer>"
         )
 
 
-def _tile(label: str, name: str, table: dict[str, Any], *, signed: bool = False) -> str:
-    statistic = table.get(name)
-    if statistic is None or statistic.value is None:
-        return _html_tile(label, NONE, "")
-    tone = ("up" if statistic.value > 0 else "down" if statistic.value < 0 else "") if signed else ""
-    return _html_tile(label, escape(format_statistic(statistic)), escape(format_sample(statistic)), tone)
-
-
-def _html_tile(label: str, value: str, sample: str, tone: str = "") -> str:
+def _tile(label: str, statistic: Statistic | None, *, under: str | None = None, signed: bool = False) -> str:
+    """One headline figure; `under` replaces the sample size in the small print."""
+    value = statistic.value if statistic is not None else None
+    tone = ""
+    if signed and value is not None:
+        tone = " up" if value > 0 else " down" if value < 0 else ""
+    small = under if under is not None else format_sample(statistic) if statistic is not None else ""
     return (
-        f'<div class="tile"><p class="label">{label}</p><p class="value {tone}">{value}</p>'
-        f'<p class="sample">{sample or "&nbsp;"}</p></div>'
+        f'<div class="tile"><p class="label">{escape(label)}</p><p class="value{tone}">{escape(_shown(statistic))}</p>'
+        f'<p class="sample">{escape(small.strip()) or "&nbsp;"}</p></div>'
     )
+
+
+def _shown(statistic: Statistic | None) -> str:
+    return format_statistic(statistic) if statistic is not None else NONE
+
+
+def _money(statistic: Statistic | None, currency: str) -> str:
+    if statistic is None or statistic.value is None:
+        return ""
+    return f"{'+' if statistic.value > 0 else ''}{format_statistic(statistic)} {currency}"
 
 
 def embedded_json(document: Any) -> str:

@@ -59,8 +59,14 @@ def _rounded(values: FloatArray, digits: int = 10) -> list[float | None]:
     return [float(f"{v:.{digits}g}") if math.isfinite(v) else None for v in values.tolist()]
 
 
-def _time_axis() -> dict[str, Any]:
-    return {"type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S"}
+def _time_axis(data: TearsheetData) -> dict[str, Any]:
+    """The span of the run, the same under every chart over time, with a little air."""
+    curves = data.statistics.curves.values()
+    first = min([int(c.ts[0]) for c in curves] + [data.result.start_ns or data.result.end_ns])
+    last = max([int(c.ts[-1]) for c in curves] + [data.result.end_ns])
+    air = max((last - first) // 150, NS_PER_MS)
+    span = [(first - air) // NS_PER_MS, (last + air) // NS_PER_MS]
+    return {"type": "date", "hoverformat": "%Y-%m-%d %H:%M:%S", "range": span}
 
 
 def equity_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | NotShown:
@@ -89,7 +95,7 @@ def equity_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | NotSho
             }
         )  # fmt: skip
     layout: dict[str, Any] = {
-        "xaxis": _time_axis(),
+        "xaxis": _time_axis(data),
         "yaxis": {"tickformat": ",", "range": [low - pad, high + pad]},
         "showlegend": shows_balance,
         "shapes": [
@@ -120,12 +126,12 @@ def drawdown_chart(data: TearsheetData, config: TearsheetConfig) -> Panel | NotS
     }  # fmt: skip
     label = {
         "x": deepest.trough_ns // NS_PER_MS, "y": deepest.depth, "text": format_percent(deepest.depth),
-        "showarrow": True, "arrowcolor": "$muted", "arrowwidth": 1, "arrowhead": 0, "ax": 34, "ay": -14,
-        "font": {"color": "$ink", "size": 12},
+        "showarrow": True, "arrowcolor": "$muted", "arrowwidth": 1, "arrowhead": 0, "ay": 17,
+        "ax": 0, "font": {"color": "$ink", "size": 12},
     }  # fmt: skip
     layout = {
-        "xaxis": _time_axis(),
-        "yaxis": {"tickformat": ".3~%", "range": [deepest.depth * 1.12, 0.0], "nticks": 5},
+        "xaxis": _time_axis(data),
+        "yaxis": {"tickformat": ".3~%", "range": [deepest.depth * 1.3, 0.0], "nticks": 5},
         "showlegend": False,
         "annotations": [label],
         "meta": {"sync": "time"},
@@ -220,7 +226,7 @@ def rolling_sharpe_chart(data: TearsheetData, config: TearsheetConfig) -> Panel 
         "y": _rounded(values[rows], 5), "line": {"width": 1.6, "color": "$accent"}, "hovertemplate": "%{y:.2f}",
     }  # fmt: skip
     layout = {
-        "xaxis": _time_axis(),
+        "xaxis": _time_axis(data),
         "yaxis": {"zeroline": True, "zerolinecolor": "$muted", "zerolinewidth": 1},
         "showlegend": False,
         "meta": {"sync": "time"},
@@ -293,7 +299,7 @@ def _price_panel(data: TearsheetData, name: str, fills: list[Row], config: Tears
         f"{len(fills):,} fills" if len(shown) == len(fills) else _thinning_note(len(shown), len(fills), "fills")
     )
     layout = {
-        "xaxis": {**_time_axis(), "rangeslider": {"visible": False}},
+        "xaxis": {**_time_axis(data), "rangeslider": {"visible": False}},
         "yaxis": {"tickformat": ","},
         "hovermode": "closest",
         "showlegend": True,

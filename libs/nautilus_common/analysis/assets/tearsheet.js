@@ -21,14 +21,13 @@
   const layoutOf = (own) => colored({
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", hovermode: "x unified", bargap: 0.08,
     font: { family: getComputedStyle(document.body).fontFamily, size: 12.5, color: "$ink" },
-    margin: { l: 8, r: 14, t: 22, b: 8 }, dragmode: "zoom",
+    margin: { l: 70, r: 14, t: 22, b: 24 }, dragmode: "zoom",
     legend: { orientation: "h", x: 1, xanchor: "right", y: 1, yanchor: "bottom", font: { size: 12, color: "$muted" } },
     hoverlabel: { bgcolor: "$panel", bordercolor: "$rule", font: { color: "$ink", size: 12.5 } },
     ...own, xaxis: axis({ showgrid: false, showline: true, ...own.xaxis }), yaxis: axis({ fixedrange: false, ...own.yaxis }),
   });
   const options = {
-    responsive: true, displaylogo: false, displayModeBar: "hover",
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "toggleSpikelines"],
+    responsive: true, displaylogo: false, displayModeBar: false, doubleClick: "reset",
   };
   const draw = () => figures.map((figure) => {
     const layout = layoutOf(figure.source.layout || {});
@@ -66,6 +65,7 @@
     Promise.all(draw()).then(() => {
       timed.forEach((figure) => figure.box.on("plotly_relayout", (event) => follow(figure, event)));
       root.dataset.drawn = "yes";
+      new ResizeObserver(() => figures.forEach((figure) => Plotly.Plots.resize(figure.box))).observe(document.body);
     });
   }
   document.querySelectorAll("button.log").forEach((button) => button.addEventListener("click", () => {
