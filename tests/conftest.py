@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-
 from nautilus_common.model.currencies import BTC, JPY, USD, USDT
 from nautilus_common.model.identifiers import InstrumentId, Symbol
 from nautilus_common.model.instruments import CryptoPerpetual, CurrencyPair

@@ -24,6 +24,7 @@ import numpy as np
 from nautilus_common.catalog.columns import (
     KIND_COLUMNS,
     Columns,
+    DataColumns,
     InstrumentLike,
     IntArray,
     Row,
@@ -108,14 +109,14 @@ class Catalog:
         self,
         kind: str,
         instrument: InstrumentLike,
-        columns: Mapping[str, IntArray] | Iterable[Mapping[str, IntArray]],
+        columns: DataColumns | Mapping[str, IntArray] | Iterable[Mapping[str, IntArray]],
         bar_type: Any = None,
         mode: WriteMode = "new",
         *,
         allow_crossed: bool = False,
         source: str | None = None,
     ) -> CatalogEntry:
-        """Store raw columns, or an iterator of them in order of time, and return what there is now.
+        """Store raw columns, or an iterator or wrangler's result of them in order of time; return what there is now.
 
         mode "new": the time must not overlap what is stored; "append": it must not begin before the end of that;
         "replace": all that is stored of the same kind and instrument (or bar type) goes. Writing what is stored
@@ -124,6 +125,9 @@ class Catalog:
         key = _key(kind, instrument.id, bar_type)
         if mode not in ("new", "append", "replace"):
             raise CatalogError(f"unknown write mode {mode!r}: use 'new', 'append' or 'replace'")
+        if isinstance(columns, DataColumns):
+            allow_crossed = allow_crossed or columns.allow_crossed
+            columns = columns.columns
         batches = [columns] if isinstance(columns, Mapping) else columns
         validator = Validator(kind, instrument, source or f"data for {_name(key)}", allow_crossed=allow_crossed)
         checked = (validator.check(batch) for batch in batches)
@@ -310,7 +314,8 @@ class Catalog:
     ) -> Iterator[Columns]:
         """The rows with start <= ts_init <= end in order, at most `chunk_rows` (and a row group) in memory.
 
-        Bounds are nanoseconds, ISO text or datetimes (UTC where they name no zone). Columns are contiguous int64;
+        Bounds are nanoseconds, ISO text or datetimes (UTC where they name no zone; a date is its
+        midnight). Columns are contiguous int64;
         `ts_event` is the very array of `ts_init` where they are equal in the file. No rows is no error here; see
         `describe_missing`.
         """
@@ -321,7 +326,12 @@ class Catalog:
     def _batches(self, records: list[FileRecord], start: int | None, end: int | None) -> Iterator[Columns]:
         for record in records:
             if (start is None or record.end_ns >= start) and (end is None or record.start_ns <= end):
-                yield from read_part(self.path / record.path, record.kind, record.shared_times, start, end)
+                path = self.path / record.path
+                if not path.exists():
+                    what = "the file is gone: the catalogue was changed while it was read, or the file deleted"
+                    remedy = "Run again; if it is still missing, import its data with mode='replace'"
+                    raise DataError(what, source=str(path), code="missing_file", remedy=remedy)
+                yield from read_part(path, record.kind, record.shared_times, start, end)
 
     # Checking
 
@@ -356,7 +366,14 @@ class Catalog:
                 return damaged
             instrument = self.instrument(entry.instrument_id)
             batches = self._batches(records, None, None)
-            found = find_problems(entry.kind, batches, instrument, source=source, gap_multiple=gap_multiple)
+            found = find_problems(
+                entry.kind,
+                batches,
+                instrument,
+                source=source,
+                gap_multiple=gap_multiple,
+                allow_crossed=entry.allow_crossed,
+            )
         except DataError as error:
             return [Problem(error.code, error.source, error.row, 1, error.what, error.remedy)]
         except CatalogError as error:

@@ -9,15 +9,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-IntArray: TypeAlias = npt.NDArray[np.int64]
+from nautilus_common.messages.blocks import KIND_COLUMNS as KIND_COLUMNS
+from nautilus_common.messages.blocks import Column
+
+IntArray: TypeAlias = Column
 Columns: TypeAlias = dict[str, IntArray]
 Row: TypeAlias = Mapping[str, int]
 
-KIND_COLUMNS: dict[str, tuple[str, ...]] = {
-    "quote": ("ts_event", "ts_init", "bid", "ask", "bid_size", "ask_size"),
-    "trade": ("ts_event", "ts_init", "price", "size", "aggressor", "trade_id"),
-    "bar": ("ts_event", "ts_init", "open", "high", "low", "close", "volume"),
-}
 PRICE_COLUMNS: dict[str, tuple[str, ...]] = {
     "quote": ("bid", "ask"),
     "trade": ("price",),

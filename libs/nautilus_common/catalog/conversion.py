@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from nautilus_common.catalog.columns import INT64_MAX, INT64_MIN, IntArray
-from nautilus_common.catalog.errors import DataError
+from nautilus_common.catalog.errors import CatalogError, DataError
 
 Rounding: TypeAlias = Literal["error", "half_even"]
 
@@ -82,6 +82,30 @@ def as_arrow(values: Any) -> Any:
     if pa.types.is_string_view(values.type):
         values = values.cast(pa.string())
     return values
+
+
+def int64_values(array: Any) -> IntArray:
+    """The values of an Arrow int64 or timestamp array without nulls, as a view of its buffer.
+
+    `to_numpy` and `pyarrow.array` import pandas wherever it is installed (0.3 s or more): a cold start avoids them.
+    """
+    import pyarrow as pa
+
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    assert array.type.bit_width == 64 and not array.null_count
+    if not len(array):
+        return np.empty(0, dtype=np.int64)
+    values: IntArray = np.frombuffer(array.buffers()[1], dtype=np.int64)
+    return values[array.offset : array.offset + len(array)]
+
+
+def size_to_raw(size: str, precision: int, what: str) -> int:
+    """One size of a setting or an instrument as a raw integer; CatalogError if it has more digits."""
+    value = Decimal(size).scaleb(precision)
+    if not value.is_finite() or value != value.to_integral_value() or not 0 <= value <= INT64_MAX:
+        raise CatalogError(f"{what} {size} is no size of {precision} decimals: give one that the instrument can have")
+    return int(value)
 
 
 def _text_to_raw(array: Any, places: int, where: Where, rounding: Rounding) -> IntArray:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nautilus_common.catalog.columns import KIND_COLUMNS, Columns, IntArray, row_count, slice_columns
+from nautilus_common.catalog.conversion import int64_values
 from nautilus_common.catalog.errors import DataError
 from nautilus_common.catalog.loaders import open_parquet
 
@@ -54,7 +55,8 @@ class PartWriter:
         arrays = [np.ascontiguousarray(columns[name]) for name in self._names]
         for name, array in zip(self._names, arrays, strict=True):
             self._digests[name].update(array.astype("<i8", copy=False).data)
-        table = pa.Table.from_arrays([pa.array(array) for array in arrays], schema=self._schema)
+        packed = [pa.Array.from_buffers(pa.int64(), len(array), [None, pa.py_buffer(array)]) for array in arrays]
+        table = pa.Table.from_arrays(packed, schema=self._schema)
         self._writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
         ts = columns["ts_init"]
         if not self.rows:
@@ -131,7 +133,7 @@ def _read_group(file: Any, group: int, names: tuple[str, ...], path: Path) -> Co
         table = file.read_row_group(group, columns=list(names))
     except (pa.ArrowInvalid, OSError) as error:
         raise _corrupt(path, f"row group {group} cannot be read: {error}") from error
-    return {name: np.array(table.column(name).to_numpy(), dtype=np.int64) for name in names}
+    return {name: int64_values(table.column(name)).copy() for name in names}
 
 
 def cut_times(columns: Columns, start: int | None, end: int | None) -> Columns:

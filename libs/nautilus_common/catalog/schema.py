@@ -17,7 +17,7 @@ from nautilus_common.catalog.columns import (
     InstrumentLike,
     IntArray,
 )
-from nautilus_common.catalog.conversion import Rounding, Where, as_arrow, to_raw
+from nautilus_common.catalog.conversion import Rounding, Where, as_arrow, size_to_raw, to_raw
 from nautilus_common.catalog.errors import CatalogError, nearest
 from nautilus_common.catalog.timestamps import check_format, check_timezone, to_ns
 from nautilus_common.catalog.validation import OnDuplicate, Validator, require_columns
@@ -196,9 +196,7 @@ class TableConverter:
         spec = self._spec
         if self._has(target):
             return self._number(arrays, target, self._size_precision, spec.size_scale, spec.size_rounding)
-        where = Where(self._source, f"default_size for {target}")
-        one = to_raw([spec.default_size], self._default_precision, where, rounding=spec.size_rounding)
-        return np.full(count, one[0], dtype=np.int64)
+        return np.full(count, size_to_raw(spec.default_size, self._default_precision, "default_size"), dtype=np.int64)
 
     def _aggressors(self, arrays: Mapping[str, Any], count: int) -> IntArray:
         import pyarrow as pa
@@ -221,16 +219,11 @@ class TableConverter:
 
     def _trade_ids(self, arrays: Mapping[str, Any], count: int) -> IntArray:
         """The source's numbers; where it has none, or names instead, the 1-based number of the row."""
-        import pyarrow as pa
-
         assert self._map is not None
         if self._number_trades is None:
             self._number_trades = not self._has("trade_id") or not _all_integers(arrays[self._map["trade_id"]])
         if not self._number_trades:
-            try:
-                return to_raw(arrays[self._map["trade_id"]], 0, self._where("trade_id"))
-            except pa.ArrowInvalid as error:
-                raise CatalogError(str(error)) from error
+            return to_raw(arrays[self._map["trade_id"]], 0, self._where("trade_id"))
         first = self._validator.rows + 1
         return np.arange(first, first + count, dtype=np.int64)
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 
 from nautilus_common.catalog.columns import IntArray
-from nautilus_common.catalog.conversion import Where, as_arrow, to_raw
+from nautilus_common.catalog.conversion import Where, as_arrow, int64_values, to_raw
 from nautilus_common.catalog.errors import CatalogError
 
 EPOCH_DIGITS = {"s": 9, "ms": 6, "us": 3, "ns": 0}
@@ -102,7 +102,7 @@ def _typed_to_ns(array: Any, timezone: str, where: Where) -> IntArray:
     aware = getattr(array.type, "tz", None) is not None
     unit = pa.timestamp("ns", array.type.tz) if aware else pa.timestamp("ns")
     try:
-        raw = array.cast(unit).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        raw = int64_values(array.cast(unit))
     except pa.ArrowInvalid as error:
         raise where.error(str(error), None, code="time", remedy="Times are from 1970 to 2262") from error
     return np.array(raw, dtype=np.int64) if aware else _localise(raw, timezone, where)
@@ -117,7 +117,7 @@ def _iso_to_ns(array: Any, timezone: str, where: Where) -> IntArray:
     aware = re.search(r"(Z|[+-]\d{2}(:?\d{2})?)$", first[10:]) is not None
     wanted = pa.timestamp("ns", "UTC") if aware else pa.timestamp("ns")
     try:
-        raw = array.cast(wanted).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        raw = int64_values(array.cast(wanted))
     except pa.ArrowInvalid as error:
         index = _first_failing(array, wanted)
         raise where.error(
@@ -185,7 +185,7 @@ def _assemble(parts: dict[str, Any], count: int) -> tuple[IntArray, Any]:
     def number(name: str, default: int) -> IntArray:
         if name not in parts:
             return np.full(count, default, dtype=np.int64)
-        return np.asarray(parts[name].cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+        return int64_values(parts[name].cast(pa.int64()))
 
     year = number("Y", 1970)
     if "y" in parts:
@@ -209,7 +209,7 @@ def _assemble(parts: dict[str, Any], count: int) -> tuple[IntArray, Any]:
         import pyarrow.compute as pc
 
         padded = pc.utf8_rpad(parts["f"], width=9, padding="0")
-        fraction = np.asarray(padded.cast(pa.int64()).to_numpy(zero_copy_only=False), dtype=np.int64)
+        fraction = int64_values(padded.cast(pa.int64()))
     with np.errstate(over="ignore"):  # a wrong date is told by the mask
         return seconds * _SECOND_NS + fraction, wrong
 

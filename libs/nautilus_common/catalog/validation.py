@@ -201,6 +201,7 @@ def find_problems(
     source: str,
     gap_multiple: float = 10.0,
     max_gaps: int = 20,
+    allow_crossed: bool = False,
 ) -> list[Problem]:
     """All problems of one stream of columns, without raising: one for each rule broken, and the largest gaps.
 
@@ -220,7 +221,7 @@ def find_problems(
             return [Problem(error.code, source, None, 1, error.what, error.remedy)]
         previous_ts = None if previous is None else previous["ts_init"]
         findings = [
-            *_findings(kind, columns, instrument, previous_ts, False),
+            *_findings(kind, columns, instrument, previous_ts, allow_crossed),
             *_duplicate_findings(kind, columns, previous),
         ]
         for finding in findings:

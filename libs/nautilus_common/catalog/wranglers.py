@@ -24,7 +24,7 @@ from nautilus_common.catalog.columns import (
     row_count,
     take_columns,
 )
-from nautilus_common.catalog.conversion import Where, to_raw
+from nautilus_common.catalog.conversion import size_to_raw
 from nautilus_common.catalog.errors import CatalogError, DataError
 from nautilus_common.catalog.loaders import column_names, load_all
 from nautilus_common.catalog.schema import LoadSpec, TableConverter
@@ -308,8 +308,8 @@ def _sizes(
 ) -> IntArray:
     count = row_count(bars)
     if default_size is not None:
-        one = to_raw([_plain(default_size)], instrument.size_precision, Where("bars", "default_size"))
-        return np.full(4 * count, one[0], dtype=np.int64)
+        one = size_to_raw(_plain(default_size), instrument.size_precision, "default_size")
+        return np.full(4 * count, one, dtype=np.int64)
     extra = 0 if volume_precision is None else volume_precision - instrument.size_precision
     return np.repeat(_quarters(bars["volume"], extra, _least_size(instrument)), 4)
 
@@ -328,7 +328,7 @@ def _quarters(volume: IntArray, extra_digits: int, least: int) -> IntArray:
 
 def _least_size(instrument: InstrumentLike) -> int:
     """The raw size increment at the size precision."""
-    return int(to_raw([str(instrument.size_increment)], instrument.size_precision, Where("instrument", "increment"))[0])
+    return size_to_raw(str(instrument.size_increment), instrument.size_precision, "size_increment")
 
 
 def _sorted(columns: Columns) -> Columns:

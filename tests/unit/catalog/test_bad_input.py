@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from nautilus_common.catalog.errors import CatalogError, DataError
 from nautilus_common.catalog.loaders import load, load_all
 from nautilus_common.catalog.schema import LoadSpec
@@ -111,7 +110,7 @@ def test_truncated_parquet(tmp_path: Path, usdjpy: Any) -> None:
     path = tmp_path / "bad.parquet"
     pq.write_table(pa.table({"timestamp": ["2024-01-02T00:00:00Z"], "bid": [1.0], "ask": [2.0]}), path)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(DataError, match="not a whole Parquet file.*copy or write it again") as raised:
+    with pytest.raises(DataError, match=r"not a whole Parquet file.*copy or write it again") as raised:
         load_all(path, LoadSpec(kind="quote"), usdjpy)
     assert str(path) in str(raised.value)
 
@@ -148,7 +147,7 @@ def test_row_is_named_in_a_later_chunk(tmp_path: Path, usdjpy: Any) -> None:
     rows = [f"2024-01-02T00:00:00.{i:06d}Z,150.001,150.003,{i},1" for i in range(200_000)]
     rows[150_000] = rows[150_000].replace("150.001", "150.0011")
     path.write_text("\n".join([QUOTE_HEADER, *rows]))
-    with pytest.raises(DataError, match="row 150001: column 'bid': wrong precision: 150.0011"):
+    with pytest.raises(DataError, match=r"row 150001: column 'bid': wrong precision: 150.0011"):
         for _ in load(path, LoadSpec(kind="quote"), usdjpy, chunk_rows=1_000):
             pass
 
@@ -182,7 +181,7 @@ def quote_columns(**changes: list[int]) -> dict[str, np.ndarray[Any, Any]]:
 def test_columns_of_another_type_are_refused(usdjpy: Any) -> None:
     columns = quote_columns()
     columns["bid"] = columns["bid"].astype(np.float64)
-    with pytest.raises(DataError, match="mine: column 'bid' is float64.*convert with a loader"):
+    with pytest.raises(DataError, match=r"mine: column 'bid' is float64.*convert with a loader"):
         validate_columns("quote", columns, usdjpy, source="mine")
     del columns["bid"]
     with pytest.raises(DataError, match="missing column 'bid'"):
@@ -190,7 +189,7 @@ def test_columns_of_another_type_are_refused(usdjpy: Any) -> None:
 
 
 def test_order_and_duplicates_across_batches(usdjpy: Any) -> None:
-    with pytest.raises(DataError, match="mine: row 101: ts_init .* is before"):
+    with pytest.raises(DataError, match=r"mine: row 101: ts_init .* is before"):
         validate_columns("quote", quote_columns(), usdjpy, source="mine", first_row=100, previous_ts=2)
     columns = quote_columns()
     previous = {name: int(array[0]) for name, array in columns.items()}
