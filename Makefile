@@ -36,7 +36,7 @@ $(BIN)/python:
 $(LOCKED): requirements.lock | $(BIN)/python
 	@printf 'setup    %s locked packages, a minute or two the first time ' "$$(grep -c '==' requirements.lock)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock \
-	  | awk '/^Collecting|^Requirement already/ {printf "."} /^Installing/ {printf " unpacking"} {fflush()} END {print " done"}'
+	  | awk '/^Collecting|^Requirement already/ {printf "."} /^Installing/ {printf " unpacking"} {fflush()} END {print ""}'
 	@touch $@
 
 $(READY): $(LOCKED) pyproject.toml

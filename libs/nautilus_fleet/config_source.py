@@ -137,9 +137,14 @@ def _open_brackets(text: str) -> int:
 
 
 def _place(places: Mapping[Keys, str], keys: Sequence[str | int], path: Path) -> str:
-    for end in range(len(keys), 0, -1):
-        if tuple(keys[:end]) in places:
-            return places[tuple(keys[:end])]
+    """The place of the setting, of one inside it, or of the nearest table around it."""
+    whole = tuple(keys)
+    inside = next((where for known, where in places.items() if whole and known[: len(whole)] == whole), None)
+    if whole not in places and inside is not None:
+        return inside
+    for end in range(len(whole), 0, -1):
+        if whole[:end] in places:
+            return places[whole[:end]]
     return str(path)
 
 

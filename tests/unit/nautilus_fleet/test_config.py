@@ -125,8 +125,9 @@ def test_periods_per_year_is_never_guessed(tmp_path: Path) -> None:
 
 def test_all_findings_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(write(tmp_path, GOOD.replace("fast", "slow").replace("[stats]", "[stat]")), ["run.sed=1"], {})
-    assert len(caught.value.findings) == 3
+        load_config(write(tmp_path, GOOD.replace("[stats]", "[stat]")), ["run.sed=1", "param.x=1"], {})
+    assert len(caught.value.findings) == 4
+    assert "--set param.x=1\n  do:    did you mean params?" in str(caught.value)
     assert "--set run.sed=1" in str(caught.value)
 
 
