@@ -54,6 +54,11 @@ class EventHandlers:
             for handler in handlers:
                 handler(event)
 
+    @property
+    def wants_positions(self) -> bool:
+        """True when some position event would reach a handler; else none needs to be made."""
+        return any(self.of(kind) for kind in _POSITION_EVENTS)
+
     def of(self, kind: type) -> tuple[Handler, ...]:
         """The overridden handlers of a type of event, most specific first."""
         table = self._by_type

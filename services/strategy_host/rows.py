@@ -1,0 +1,167 @@
+"""The rows that a strategy host delivers as objects: ticks, external bars and threshold bars, in tag order.
+
+Rows are made into objects a window at a time. A window never reaches the frontier, so nothing that is delivered from it
+can be overtaken by data to come.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nautilus_common.engine import INF, PHASE_ROW, Tag
+from nautilus_common.strategy.ticks import TickMaker
+
+if TYPE_CHECKING:
+    from nautilus_common.model.instruments import Instrument
+    from nautilus_common.streams import StreamView
+    from services.strategy_host.bars import BarSource
+
+WINDOW = 4096
+
+Handlers = tuple[Callable[[Any], None], ...]
+
+
+class RowStream:
+    """One stream with somebody listening: to its rows, or to threshold bars built from them."""
+
+    def __init__(self, view: StreamView, instrument: Instrument) -> None:
+        self.view = view
+        self.maker = TickMaker(view, instrument)
+        self.handlers: Handlers = ()
+        self.bar_sources: list[BarSource] = []
+
+    @property
+    def is_wanted(self) -> bool:
+        return bool(self.handlers) or any(source.handlers for source in self.bar_sources)
+
+
+class RowQueue:
+    """The next rows of all wanted streams, as objects, in tag order."""
+
+    def __init__(self) -> None:
+        self.streams: list[RowStream] = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget the window; it is made again from where the views stand."""
+        self.objects: list[Any] = []
+        self.ts: list[int] | memoryview = []
+        self.handlers: Handlers = ()  # of every row, when one stream alone is wanted
+        self.each: list[Handlers] | None = None  # of each row otherwise
+        self._rows: list[int] | None = None
+        self._ranks: list[int] | None = None
+        self._base = 0
+        self._rank = 0
+        self._step: tuple[int, ...] = ()
+        self.pos = 0
+        self.size = 0
+
+    def fill(self, frontier: Tag) -> bool:
+        """Make the next window when this one is used up; False when no wanted row is visible below `frontier`."""
+        if self.pos < self.size:
+            return True
+        wanted = [stream for stream in self.streams if stream.is_wanted]
+        self.clear()
+        if not wanted:
+            return False
+        ranges = []
+        for stream in wanted:
+            view = stream.view
+            stop = view.stop(frontier) if view.pos < view.length else view.pos
+            cut = min(stop, view.pos + WINDOW)
+            while cut < stop and view.ts[cut] == view.ts[cut - 1]:
+                cut += 1  # rows of one instant stay together, so that other streams' rows of it come in their place
+            ranges.append((stream, view.pos, cut, stop))
+        if len(wanted) == 1 and not any(source.handlers for source in wanted[0].bar_sources):
+            return self._fill_single(wanted[0], ranges[0][1], ranges[0][2])
+        return self._fill_merged(ranges)
+
+    def _fill_single(self, stream: RowStream, start: int, stop: int) -> bool:
+        view = stream.view
+        self.objects = stream.maker.many(start, stop)
+        self.ts = view.ts[start:stop]
+        self.handlers = stream.handlers
+        self._base = view.first_row + start
+        self._rank = view.spec.rank
+        self._step = view.row_step
+        self.size = stop - start
+        return self.size > 0
+
+    def _fill_merged(self, ranges: list[tuple[RowStream, int, int, int]]) -> bool:
+        """Merge by (ts, stream rank, row, bars before ticks), up to the first stream end that hides what follows."""
+        bound = min((s.view.ts[stop - 1] for s, _, stop, end in ranges if stop < end), default=None)
+        ts: list[int] = []
+        ranks: list[int] = []
+        rows: list[int] = []
+        objects: list[Any] = []
+        each: list[Handlers] = []
+        for stream, start, stop, end in ranges:
+            view = stream.view
+            if bound is not None and stop == end:
+                stop = max(start, min(stop, bisect_right(view.ts, bound, start, stop)))
+            self._step = view.row_step
+            for name, values in stream_items(stream, start, stop).items():
+                {"ts": ts, "ranks": ranks, "rows": rows, "objects": objects, "each": each}[name].extend(values)
+        if bound is not None:
+            keep = [i for i, t in enumerate(ts) if t <= bound]
+            if len(keep) < len(ts):
+                ts, ranks, rows, objects, each = (
+                    [column[i] for i in keep] for column in (ts, ranks, rows, objects, each)  # type: ignore[misc]
+                )
+        order = np.lexsort((rows, ranks, ts)).tolist()
+        self.objects = [objects[i] for i in order]
+        self.ts = [ts[i] for i in order]
+        self.each = [each[i] for i in order]
+        self._rows = [rows[i] for i in order]
+        self._ranks = [ranks[i] for i in order]
+        self.size = len(order)
+        return self.size > 0
+
+    def tag(self, index: int) -> Tag:
+        """The tag at which the host takes row `index` of the window."""
+        if self._rows is None or self._ranks is None:
+            return (self.ts[index], PHASE_ROW, self._rank, self._base + index, *self._step)
+        return (self.ts[index], PHASE_ROW, self._ranks[index], self._rows[index], *self._step)
+
+    def next_tag(self) -> Tag:
+        return self.tag(self.pos) if self.pos < self.size else INF
+
+    def limit(self, until: Tag, timer_ns: int) -> int:
+        """How far the window may be delivered: rows with tag <= `until`, and not later than a timer at `timer_ns`."""
+        ts_until = until[0]
+        if timer_ns < ts_until:
+            return bisect_right(self.ts, timer_ns, self.pos, self.size)
+        index = bisect_left(self.ts, ts_until, self.pos, self.size)
+        while index < self.size and self.tag(index) <= until:
+            index += 1
+        return index
+
+
+def stream_items(stream: RowStream, start: int, stop: int) -> dict[str, list[Any]]:
+    """Rows [start, stop) of a stream and the threshold bars that they close: a bar comes before the tick that closed it."""
+    view = stream.view
+    first = view.first_row
+    bars: dict[int, list[tuple[Any, Handlers]]] = {}
+    for source in stream.bar_sources:
+        handlers = (source.deliver_threshold, *source.handlers)
+        for row, bar in source.pending:
+            if row >= first + stop:
+                break
+            bars.setdefault(row, []).append((bar, handlers))
+    ticks = stream.maker.many(start, stop) if stream.handlers else [None] * (stop - start)
+    items: dict[str, list[Any]] = {"ts": [], "ranks": [], "rows": [], "objects": [], "each": []}
+    for index, tick in enumerate(ticks, start):
+        found = bars.get(first + index, [])
+        if stream.handlers:
+            found = [*found, (tick, stream.handlers)]
+        for item, item_handlers in found:
+            items["ts"].append(view.ts[index])
+            items["ranks"].append(view.spec.rank)
+            items["rows"].append(first + index)
+            items["objects"].append(item)
+            items["each"].append(item_handlers)
+    return items
