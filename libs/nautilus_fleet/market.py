@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from nautilus_fleet.errors import FleetError, NoDataError
 if TYPE_CHECKING:
     from nautilus_common.catalog.catalog import Catalog
     from nautilus_common.catalog.columns import DataColumns
+    from nautilus_common.catalog.manifest import CatalogEntry
 
     from nautilus_fleet.config import DataFileSection, InstrumentSection
     from nautilus_fleet.config_source import LoadedConfig
@@ -20,18 +22,34 @@ if TYPE_CHECKING:
 _KINDS = {"quotes": "quote", "trades": "trade", "bars": "bar"}
 
 
+@dataclass(frozen=True)
+class MarketStream:
+    """One stream of a run: all its columns, or, where the configuration bounds memory, a way to read them in pieces."""
+
+    kind: str
+    instrument_id: Any
+    bar_type: Any
+    rows: int
+    sha256: str
+    allow_crossed: bool
+    read: Callable[[], Iterator[DataColumns]]
+    """Reads it from the beginning, each time it is called."""
+    is_whole: bool = True
+    """Whether `read` gives everything at once."""
+
+
 @dataclass
 class Market:
-    """What a run is fed: instruments by identifier, and one set of columns per stream in configured order."""
+    """What a run is fed: instruments by identifier, and the streams in configured order."""
 
     instruments: dict[str, Any] = field(default_factory=dict)
-    streams: list[DataColumns] = field(default_factory=list)
+    streams: list[MarketStream] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
     """Path as configured -> SHA-256, for the lock file."""
 
     def rows(self) -> int:
         """All rows of all streams."""
-        return sum(len(stream) for stream in self.streams)
+        return sum(stream.rows for stream in self.streams)
 
     def describe(self) -> list[dict[str, Any]]:
         """One record a stream for the run's document, with the digest of its columns."""
@@ -40,11 +58,24 @@ class Market:
                 "instrument_id": str(stream.instrument_id),
                 "kind": stream.kind,
                 "bar_type": "" if stream.bar_type is None else str(stream.bar_type),
-                "rows": len(stream),
-                "sha256": _columns_digest(stream),
+                "rows": stream.rows,
+                "sha256": stream.sha256,
             }
             for stream in self.streams
         ]
+
+
+def _whole(columns: DataColumns) -> MarketStream:
+    """A stream that is in memory."""
+    return MarketStream(
+        columns.kind,
+        columns.instrument_id,
+        columns.bar_type,
+        len(columns),
+        _columns_digest(columns),
+        columns.allow_crossed,
+        lambda: iter([columns]),
+    )
 
 
 def _columns_digest(stream: DataColumns) -> str:
@@ -166,7 +197,7 @@ def _take_sample(loaded: LoadedConfig, market: Market) -> None:
             continue
         columns = sample_quotes(sample, seed=data.sample.seed, days=data.sample.days)
         market.instruments[str(instrument.id)] = instrument
-        market.streams.append(_between(DataColumns("quote", instrument.id, None, columns), run.start, run.end))
+        market.streams.append(_whole(_between(DataColumns("quote", instrument.id, None, columns), run.start, run.end)))
 
 
 # The catalogue
@@ -197,8 +228,6 @@ def _take_catalog_or_say(loaded: LoadedConfig, catalog: Catalog, market: Market)
 
 def _take_catalog(loaded: LoadedConfig, catalog: Catalog, market: Market) -> None:
     """The entries that the filters let through, in the catalogue's own order; what is asked for must be there."""
-    from nautilus_common.catalog.columns import DataColumns, concat_columns
-
     data, run = loaded.model.data, loaded.model.run
     kinds = [_KINDS[kind] for kind in data.kinds]
     _check_asked(loaded, catalog)
@@ -212,14 +241,51 @@ def _take_catalog(loaded: LoadedConfig, catalog: Catalog, market: Market) -> Non
             continue
         instrument = market.instruments.get(entry.instrument_id) or catalog.instrument(entry.instrument_id)
         bar_type = _bar_type(entry.bar_type)
-        batches = list(catalog.read(entry.kind, instrument.id, bar_type, run.start, run.end))
-        if not batches:
+        stream = _catalog_stream(catalog, entry, instrument.id, bar_type, loaded)
+        if stream.rows == 0:
             why = catalog.describe_missing(entry.kind, instrument.id, bar_type, run.start, run.end)
             raise NoDataError(why, where=loaded.where("run", "start"), remedy="change run.start and run.end")
         market.instruments[entry.instrument_id] = instrument
-        market.streams.append(
-            DataColumns(entry.kind, instrument.id, bar_type, concat_columns(batches), entry.allow_crossed)
+        market.streams.append(stream)
+
+
+def _catalog_stream(
+    catalog: Catalog, entry: CatalogEntry, instrument_id: Any, bar_type: Any, loaded: LoadedConfig
+) -> MarketStream:
+    """An entry between the run's bounds: at once, or `block_rows` at a time, which keeps memory within bounds."""
+    from nautilus_common.catalog.columns import DataColumns, concat_columns
+
+    run, block_rows = loaded.model.run, loaded.model.data.block_rows
+
+    def batches(rows: int) -> Iterator[DataColumns]:
+        for columns in catalog.read(entry.kind, instrument_id, bar_type, run.start, run.end, rows):
+            yield DataColumns(entry.kind, instrument_id, bar_type, columns, entry.allow_crossed)
+
+    if block_rows is None:
+        found = [batch.columns for batch in batches(entry.rows)]
+        columns = DataColumns(
+            entry.kind,
+            instrument_id,
+            bar_type,
+            concat_columns(found) if found else {"ts_init": ()},
+            entry.allow_crossed,
         )
+        rows = len(columns)
+        return MarketStream(
+            entry.kind, instrument_id, bar_type, rows, entry.sha256, entry.allow_crossed, lambda: iter([columns])
+        )
+    bounded = run.start is not None or run.end is not None
+    rows = sum(len(batch) for batch in batches(block_rows)) if bounded else entry.rows
+    return MarketStream(
+        entry.kind,
+        instrument_id,
+        bar_type,
+        rows,
+        entry.sha256,
+        entry.allow_crossed,
+        lambda: batches(block_rows),
+        is_whole=False,
+    )
 
 
 def _check_asked(loaded: LoadedConfig, catalog: Catalog) -> None:
@@ -270,7 +336,7 @@ def _take_file(
         columns = _read_file(loaded, section, instrument)
     except CatalogError as error:
         raise FleetError(str(error), where=where) from error
-    market.streams.append(_between(columns, loaded.model.run.start, loaded.model.run.end))
+    market.streams.append(_whole(_between(columns, loaded.model.run.start, loaded.model.run.end)))
 
 
 def _file_digest(path: Path, where: str) -> str:

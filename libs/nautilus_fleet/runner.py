@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nautilus_fleet.errors import FleetError
-from nautilus_fleet.market import Market, load_market
+from nautilus_fleet.market import Market, MarketStream, load_market
 from nautilus_fleet.strategies import load_strategies, strategy_file
 from nautilus_fleet.version import __version__
 
 if TYPE_CHECKING:
     from nautilus_common.analysis.result import RunResult
+    from nautilus_common.catalog.columns import DataColumns
 
     from nautilus_fleet.config import BacktestConfig, VenueSection
     from nautilus_fleet.config_source import LoadedConfig
@@ -190,8 +191,11 @@ def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], ev
     _check_venues(loaded, market)
     for instrument in market.instruments.values():
         engine.add_instrument(instrument)
-    for stream in market.streams:
-        engine.add_data(stream)
+    for index, stream in enumerate(market.streams):
+        if stream.is_whole:
+            engine.add_data(next(stream.read()))
+        else:
+            engine.add_data_iterator(f"{index}: {stream.kind} {stream.bar_type or stream.instrument_id}", stream.read())
     for strategy in strategies:
         engine.add_strategy(strategy)
     return engine
@@ -273,6 +277,7 @@ def _read_rates_bytes(path: Path) -> bytes:
 
 def _risk_config(config: BacktestConfig) -> Any:
     from nautilus_common.model.identifiers import InstrumentId
+
     from services.risk.config import RateLimit, RiskEngineConfig
 
     risk = config.risk
@@ -305,14 +310,16 @@ def collect(engine: Any, loaded: LoadedConfig, market: Market, run_id: str, lock
 
     config = loaded.model
     balances = _balances(engine)
+    streams = [stream for stream in market.streams if stream.rows]
+    spans = [_span(stream) for stream in streams]
     return RunResult(
         run_id=run_id,
         name=config.run.name or loaded.base.name,
         digest=engine.digest,
         seed=config.run.seed,
         periods_per_year=config.stats.periods_per_year,
-        start_ns=min(int(s.columns["ts_init"][0]) for s in market.streams if len(s)),
-        end_ns=max(int(s.columns["ts_init"][-1]) for s in market.streams if len(s)),
+        start_ns=min(first for first, _ in spans),
+        end_ns=max(last for _, last in spans),
         config=lock,
         data=market.describe(),
         events=engine.event_count,
@@ -322,7 +329,7 @@ def collect(engine: Any, loaded: LoadedConfig, market: Market, run_id: str, lock
         positions=_rows(engine.generate_positions_report()),
         account_states=[row for name in config.venue for row in _rows(engine.generate_account_report(name))],
         equity=_equity(engine),
-        prices={str(s.instrument_id): price_series(s, market) for s in reversed(market.streams) if len(s)},
+        prices=_prices(streams, market),
         balances=balances,
         pnl=_pnl(balances, config),
         warnings=list(getattr(engine, "warnings", ())),
@@ -373,22 +380,28 @@ def _equity(engine: Any) -> dict[str, Any]:
     return out
 
 
-def price_series(stream: Any, market: Market) -> dict[str, Any]:
-    """Open, high, low, close over equal stretches of time, at most PRICE_POINTS_MAX of them: for charts only."""
+def _prices(streams: list[MarketStream], market: Market) -> dict[str, Any]:
+    """One series an instrument, of the first stream that it has."""
+    out: dict[str, Any] = {}
+    for stream in streams:
+        name = str(stream.instrument_id)
+        if name not in out:
+            out[name] = price_series(stream, market.instruments[name].price_precision)
+    return out
+
+
+def price_series(stream: MarketStream, precision: int) -> dict[str, Any]:
+    """Open, high, low, close over equal stretches of time, at most PRICE_POINTS_MAX of them: for charts only.
+
+    Reads the stream once more, in the pieces in which it comes.
+    """
     import numpy as np
 
-    columns, instrument = stream.columns, market.instruments[str(stream.instrument_id)]
-    scale = 10.0**instrument.price_precision
-    if stream.kind == "quote":
-        tops = lows = (columns["bid"] + columns["ask"]) / (2.0 * scale)
-        opens = closes = tops
-    elif stream.kind == "trade":
-        opens = tops = lows = closes = columns["price"] / scale
-    else:
-        opens, tops, lows, closes = (columns[name] / scale for name in ("open", "high", "low", "close"))
-    ts = columns["ts_init"]
-    width = max(int(ts[-1] - ts[0]) // PRICE_POINTS_MAX + 1, 1)
-    bucket = (ts - ts[0]) // width
+    start, end = _span(stream)
+    width = (end - start) // PRICE_POINTS_MAX + 1
+    parts = [_price_points(piece, precision, start, width) for piece in stream.read()]
+    bucket, ts, opens, tops, lows, closes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    # A stretch that two pieces share has a point from each.
     starts = np.flatnonzero(np.diff(bucket, prepend=-1))
     ends = np.append(starts[1:], len(ts)) - 1
     return {
@@ -398,6 +411,36 @@ def price_series(stream: Any, market: Market) -> dict[str, Any]:
         "low": np.minimum.reduceat(lows, starts),
         "close": closes[ends],
     }
+
+
+def _price_points(piece: DataColumns, precision: int, start: int, width: int) -> tuple[Any, ...]:
+    """(bucket, ts, open, high, low, close) of one piece, a row a bucket."""
+    import numpy as np
+
+    columns, scale = piece.columns, 10.0**precision
+    if piece.kind == "quote":
+        opens = tops = lows = closes = (columns["bid"] + columns["ask"]) / (2.0 * scale)
+    elif piece.kind == "trade":
+        opens = tops = lows = closes = columns["price"] / scale
+    else:
+        opens, tops, lows, closes = (columns[name] / scale for name in ("open", "high", "low", "close"))
+    ts = columns["ts_init"]
+    bucket = (ts - start) // width
+    starts = np.flatnonzero(np.diff(bucket, prepend=-1))
+    ends = np.append(starts[1:], len(ts)) - 1
+    highest, lowest = np.maximum.reduceat(tops, starts), np.minimum.reduceat(lows, starts)
+    return bucket[starts], ts[ends], opens[starts], highest, lowest, closes[ends]
+
+
+def _span(stream: MarketStream) -> tuple[int, int]:
+    """First and last time of a stream."""
+    first = last = None
+    for piece in stream.read():
+        ts = piece.columns["ts_init"]
+        first, last = (int(ts[0]) if first is None else first), int(ts[-1])
+    assert first is not None
+    assert last is not None
+    return first, last
 
 
 def _versions() -> dict[str, str]:

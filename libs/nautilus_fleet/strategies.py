@@ -215,8 +215,9 @@ def _convert_plain(value: Any, kind: Any) -> Any:
         return kind[value] if isinstance(value, str) else kind(value)
     if hasattr(kind, "from_str"):
         return kind.from_str(str(text))
-    if inspect.isclass(kind) and isinstance(value, str) and kind is not type(None):
-        return kind(value)
+    if inspect.isclass(kind) and isinstance(value, str):
+        identifier: Any = kind
+        return identifier(value)
     raise TypeError(f"{value!r} cannot be given in a file; the strategy wants {getattr(kind, '__name__', kind)}")
 
 

@@ -11,6 +11,7 @@ from nautilus_common.testkit.sample_market import SAMPLES, sample_quotes, write_
 from nautilus_fleet.config_source import load_config
 from nautilus_fleet.errors import FleetError, NoDataError
 from nautilus_fleet.market import load_market
+from nautilus_fleet.runner import PRICE_POINTS_MAX, price_series
 from nautilus_fleet.terminal import Progress
 
 ROOT = Path(__file__).parents[3]
@@ -48,8 +49,8 @@ def test_quotes_of_a_file_with_a_defined_instrument(tmp_path: Path) -> None:
     instrument = market.instruments["AUD/USD.SIM"]
     assert instrument.maker_fee == Decimal("0.00002")
     assert str(instrument.price_increment) == "0.00001"
-    assert market.streams[0].columns["ask"].tolist() == [70001]
-    assert market.streams[0].columns["bid_size"].tolist() == [1_000_000]
+    assert next(market.streams[0].read()).columns["ask"].tolist() == [70001]
+    assert next(market.streams[0].read()).columns["bid_size"].tolist() == [1_000_000]
     assert list(market.inputs) == ["quotes.csv"]
 
 
@@ -93,6 +94,22 @@ def test_a_catalogue_says_what_it_has_instead(tmp_path: Path) -> None:
         load(tmp_path, text, "run.start=2030-01-01")
     with pytest.raises(NoDataError, match="no catalogue at"):
         load(tmp_path, text.replace("data\n", "elsewhere\n").replace('"data"', '"elsewhere"'))
+
+
+@pytest.mark.parametrize("start", [None, "2024-01-01T12:00:00Z"])
+def test_a_catalogue_in_pieces_is_the_same_and_makes_the_same_chart(tmp_path: Path, start: str | None) -> None:
+    write_sample_market(tmp_path / "data", days=1)
+    bounds = [] if start is None else [f"run.start={start}"]
+    whole = load(tmp_path, 'data.catalog = "data"\n', *bounds).streams[0]
+    pieces = load(tmp_path, 'data.catalog = "data"\n', *bounds, "data.block_rows=1000").streams[0]
+    assert whole.rows == pieces.rows
+    assert len(list(pieces.read())) == -(-pieces.rows // 1000)
+    bids = np.concatenate([piece.columns["bid"] for piece in pieces.read()])
+    assert np.array_equal(bids, next(whole.read()).columns["bid"])
+    chart, again = price_series(whole, 1), price_series(pieces, 1)
+    assert len(chart["ts"]) <= PRICE_POINTS_MAX
+    assert all(np.array_equal(chart[name], again[name]) for name in ("ts", "open", "high", "low", "close"))
+    assert chart["high"].max() >= chart["close"].max()
 
 
 def test_the_sample_market_is_whole_sorted_and_never_crossed() -> None:
