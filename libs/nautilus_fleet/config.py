@@ -173,10 +173,8 @@ class VenueSection(Section):
     trade_execution: bool = True
     reject_stop_orders: bool = True
     support_gtd_orders: bool = True
-    use_position_ids: bool = True
     use_reduce_only: bool = True
     use_market_order_acks: bool = False
-    liquidity_consumption: bool = False
     allow_cash_borrowing: bool = False
     frozen_account: bool = False
 

@@ -60,7 +60,7 @@ def run_backtest(loaded: LoadedConfig, *, progress: Any) -> FinishedRun:
     runs = loaded.resolve(loaded.model.output.folder)
     runs.mkdir(parents=True, exist_ok=True)
     event_log = runs / f".{run_id}.{os.getpid()}.events"
-    engine = build_engine(loaded, market, strategies, event_log)
+    engine = build_engine(loaded, market, strategies, event_log, progress)
     loaded_at = time.perf_counter()
     progress.stage("run", market.rows())
     failure = _run(engine, loaded, strategies)
@@ -171,7 +171,7 @@ def _without_folders(value: Any) -> Any:
 # The engine's arguments
 
 
-def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], event_log: Path) -> Any:
+def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], event_log: Path, progress: Any) -> Any:
     """A BacktestEngine with venues, instruments, data and strategies, in configured order."""
     from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig
 
@@ -184,6 +184,7 @@ def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], ev
             logging=_logging_config(config),
             event_log=event_log,
             block_rows=config.data.block_rows,
+            on_progress=progress.advance,
         )
     )
     for name, section in config.venue.items():
@@ -191,14 +192,26 @@ def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], ev
     _check_venues(loaded, market)
     for instrument in market.instruments.values():
         engine.add_instrument(instrument)
-    for index, stream in enumerate(market.streams):
+    for stream in market.streams:
         if stream.is_whole:
             engine.add_data(next(stream.read()))
         else:
-            engine.add_data_iterator(f"{index}: {stream.kind} {stream.bar_type or stream.instrument_id}", stream.read())
+            _add_in_pieces(engine, stream)
     for strategy in strategies:
         engine.add_strategy(strategy)
     return engine
+
+
+def _add_in_pieces(engine: Any, stream: MarketStream) -> None:
+    first_ns = int(next(stream.read()).columns["ts_init"][0])
+    engine.add_stream(
+        stream.kind,
+        stream.instrument_id,
+        lambda: (piece.columns for piece in stream.read()),
+        stream.bar_type,
+        stream.rows,
+        first_ns,
+    )
 
 
 def _check_venues(loaded: LoadedConfig, market: Market) -> None:
@@ -218,9 +231,9 @@ def venue_arguments(name: str, section: VenueSection, loaded: LoadedConfig) -> d
 
     plain = section.model_dump(
         include={
-            "reject_stop_orders", "support_gtd_orders", "use_position_ids", "use_reduce_only",
+            "reject_stop_orders", "support_gtd_orders", "use_reduce_only",
             "use_market_order_acks", "bar_execution", "bar_adaptive_high_low_ordering", "trade_execution",
-            "liquidity_consumption", "allow_cash_borrowing", "frozen_account",
+            "allow_cash_borrowing", "frozen_account",
         }
     )  # fmt: skip
     base = section.base_currency
@@ -298,7 +311,11 @@ def _data_config(config: BacktestConfig) -> Any:
 def _logging_config(config: BacktestConfig) -> Any:
     from nautilus_fleet.backtest import LoggingConfig
 
-    return LoggingConfig(log_level=config.run.log_level)
+    return LoggingConfig(log_level=config.run.log_level, sink=_log_to_stderr)
+
+
+def _log_to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 # The engine's results
