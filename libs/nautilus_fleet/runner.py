@@ -363,10 +363,10 @@ def _rows(report: Any) -> list[dict[str, Any]]:
 
 
 def _balances(engine: Any) -> dict[str, dict[str, str]]:
+    from nautilus_common.catalog.columns import decimal_text
+
     return {
-        str(account.id): {
-            currency.code: str(money.as_decimal()) for currency, money in account.balances_total().items()
-        }
+        str(account.id): {c.code: decimal_text(money.raw, c.precision) for c, money in account.balances_total().items()}
         for account in engine.cache.accounts()
     }
 
