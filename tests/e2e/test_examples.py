@@ -43,8 +43,8 @@ def account_states(folder: Path) -> list[dict[str, Any]]:
     return load_run(folder).account_states
 
 
-def totals(answer: dict[str, Any], count: int) -> list[str]:
-    return [str(row["total"]).split()[0] for row in answer["states"][:count]]
+def totals(answer: dict[str, Any], count: int) -> list[Decimal]:
+    return [amounts(row, "total")[0] for row in answer["states"][:count]]
 
 
 def amounts(row: dict[str, Any], *names: str) -> list[Decimal]:
@@ -62,7 +62,7 @@ def test_usdjpy_ema_cross(run: Any) -> None:
     assert answer["orders"] == 178
     assert answer["positions"] == 89
     assert len(answer["states"]) == 179
-    assert totals(answer, 5) == ["1000000.00", "999980.00", "998841.59", "998821.59", "998215.56"]
+    assert totals(answer, 5) == [Decimal(t) for t in ("1000000", "999980", "998841.59", "998821.59", "998215.56")]
     assert balance(answer, "SIM-001", "USD") == Decimal("996754.88")
 
 
