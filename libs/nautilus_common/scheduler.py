@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from nautilus_common.engine import INF, Outbox, Tag
+from nautilus_common.engine import INF, PHASE_STOP, Outbox, Tag
 
 if TYPE_CHECKING:
     from nautilus_common.bus.memory import MemoryBus
@@ -37,7 +37,7 @@ class Scheduler:
         self._horizons: dict[int, Tag] = {}
         self._on_feed = on_feed
         self.frontier: Tag = min(self._ends, default=INF)
-        self.now: Tag = (0,)
+        self.last_row_ns = 0
 
     def outbox(self, engine: Engine) -> Outbox:
         return self._outboxes[engine.rank]
@@ -48,10 +48,11 @@ class Scheduler:
         action(outbox)
         self._settle(engine, outbox)
 
-    def run(self, until: Tag = INF) -> None:
-        """Go on until nothing at or below `until` is left to do."""
+    def run(self, end: Tag | None = None) -> None:
+        """Go on until nothing at or below `end` is left to do; without `end`, nothing of the instant of the last row."""
         bus = self._bus
         while True:
+            until = end if end is not None else self._end_of_data()
             engine, horizon, second = self._smallest_horizon()
             message = bus.next_tag()
             smallest = message if message < horizon else horizon
@@ -67,6 +68,15 @@ class Scheduler:
                 assert engine is not None
                 limit = min(second, message, until)
                 self._run_engine(engine, limit if limit < self.frontier else self.frontier)
+
+    def _end_of_data(self) -> Tag:
+        """Timers go on for ever; a run ends with its data, which is known when all streams are read."""
+        return INF if self.frontier < INF else (self.last_row_ns, PHASE_STOP)
+
+    def settle(self) -> None:
+        """Deliver what is still under way, latencies included, and nothing else."""
+        while (tag := self._bus.next_tag()) < INF:
+            self.run(tag)
 
     def _smallest_horizon(self) -> tuple[Engine | None, Tag, Tag]:
         """The engine with the smallest horizon, that horizon, and the smallest of the others."""
@@ -86,7 +96,6 @@ class Scheduler:
 
     def _deliver(self) -> None:
         tag, channel, message = self._bus.pop()
-        self.now = tag
         for engine in self._bus.receivers(channel):
             outbox = self._outboxes[engine.rank]
             engine.handle(tag, message, outbox)
@@ -125,6 +134,7 @@ class Scheduler:
         if self._on_feed is not None:
             self._on_feed(block)
         self._ends[rank] = block.end
+        self.last_row_ns = max(self.last_row_ns, int(block.columns["ts_init"][-1]))
 
     def _finish(self, until: Tag) -> None:
         """Let every engine take its silent inputs up to `until`, so that all stand at the same tag."""

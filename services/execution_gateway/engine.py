@@ -21,7 +21,6 @@ from nautilus_common.messages.commands import (
 )
 from nautilus_common.messages.events import AccountAdjusted
 from nautilus_common.model.instruments import CurrencyPair
-from nautilus_common.model.rounding import div_half_even
 from nautilus_common.model.values import money_from_raw
 from nautilus_common.model.xrates import ExchangeRates
 from nautilus_common.streams import VENUE_MICRO, MarketView, StreamSpec
@@ -70,6 +69,11 @@ class ExecutionEngine:
         """The run begins at `ts_ns`: the first posting of interest is the next one after it."""
         if self.config.rollover_rates is not None:
             self._posting_ns = next_posting_ns(ts_ns)
+
+    @property
+    def channels(self) -> tuple[str, str]:
+        """What this engine listens to: commands for its venue, and those under way to it."""
+        return subjects.execution_commands(self.config.venue), self._self_channel
 
     # -- Engine ------------------------------------------------------------------------------------------------------
 
@@ -177,11 +181,10 @@ class ExecutionEngine:
     ) -> AccountAdjusted:
         quote = instrument.quote_currency
         scale = instrument.price_precision + instrument.size_precision
-        numerator = signed_raw * (prices[0] + prices[1]) * fraction[0] * 10**quote.precision
-        amount = div_half_even(numerator, 2 * fraction[1] * 10**scale)
+        numerator = signed_raw * (prices[0] + prices[1]) * fraction[0]
+        denominator = 2 * fraction[1] * 10**scale
         currency = self.config.account.base_currency or quote
-        if currency != quote:
-            amount = self._xrates.convert_mid(amount, quote, currency, self.config.venue)
+        amount = self._xrates.convert_fraction_mid((numerator, denominator), quote, currency, self.config.venue)
         return AccountAdjusted(
             self.config.account.account_id,
             instrument.id,

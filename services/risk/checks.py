@@ -212,7 +212,7 @@ def _price_reason(what: str, price: Price | None, instrument: Instrument) -> str
         return None
     if price.precision > instrument.price_precision:
         return f"{what} {price} invalid (precision {price.precision} > {instrument.price_precision})"
-    if price.raw <= 0 and not instrument.allows_negative_price:
+    if price.raw <= 0 and not instrument.allows_negative_price():
         return f"{what} {price} invalid (not positive)"
     return None
 

@@ -185,6 +185,11 @@ class StrategyHostEngine:
         if self._said:
             self._flush(tag, out)
 
+    @property
+    def last_ns(self) -> int:
+        """The time of the last stimulus that was delivered."""
+        return self._ts
+
     # -- rows --------------------------------------------------------------------------------------------------------
 
     _frontier: Tag = (0,)
@@ -193,6 +198,8 @@ class StrategyHostEngine:
         rows = self._rows
         if rows.pos < rows.size:
             return rows.next_tag()
+        if rows.size:
+            self.view.advance(rows.tag(rows.size - 1))
         self._subscriptions.build_threshold_bars(frontier)
         return rows.next_tag() if rows.fill(frontier) else INF
 

@@ -48,12 +48,16 @@ class ExchangeRates:
 
     def convert_mid(self, raw: int, source: Currency, target: Currency, venue: Venue) -> int:
         """As `convert`, at the mean of both sides."""
+        return self.convert_fraction_mid((raw, 10**source.precision), source, target, venue)
+
+    def convert_fraction_mid(self, amount: Rate, source: Currency, target: Currency, venue: Venue) -> int:
+        """An exact amount of `source`, as a fraction of its unit 1, in `target` at the mean of both sides, rounded once."""
         low, high = (self.rate(source, target, venue, bid=side) for side in (True, False))
         if low is None or high is None:
             raise ConversionError(f"no price connects {source.code} with {target.code} on {venue} yet")
-        numerator = low[0] * high[1] + high[0] * low[1]
-        denominator = 2 * low[1] * high[1]
-        return div_half_even(raw * numerator * 10**target.precision, denominator * 10**source.precision)
+        numerator = (low[0] * high[1] + high[0] * low[1]) * amount[0]
+        denominator = 2 * low[1] * high[1] * amount[1]
+        return div_half_even(numerator * 10**target.precision, denominator)
 
     def rate(self, source: Currency, target: Currency, venue: Venue, *, bid: bool) -> Rate | None:
         """The exact rate, or None when there is no price."""

@@ -146,6 +146,15 @@ class Actor:
         """Stop this component now: `on_stop` runs, and no later data or events are delivered."""
         self._runtime("stop").stop_component(self)
 
+    def reset(self) -> None:
+        """Be as before the first start, to be run again: registered indicators are forgotten, `on_reset` is called."""
+        self._bar_indicators.clear()
+        self._quote_indicators.clear()
+        self._trade_indicators.clear()
+        self._requests = 0
+        self.state = ComponentState.READY
+        self.on_reset()
+
     # -- data --------------------------------------------------------------------------------------------------------
 
     def subscribe_quote_ticks(self, instrument_id: InstrumentId, client_id: object = None, **_: Any) -> None:

@@ -219,7 +219,7 @@ class Market:
                 next_quote_trigger(columns["bid"], columns["ask"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop)
             )
         if kind == "trade":
-            return int(next_trade_trigger(columns["price"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop))
+            return int(next_trade_trigger(columns["price"], columns["aggressor"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop))
         return int(
             next_bar_trigger(columns["high"], columns["low"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop)
         )
