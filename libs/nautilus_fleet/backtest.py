@@ -171,7 +171,9 @@ class BacktestEngine:
         if venue in self._venues:
             raise KeyError(f"venue {venue} is already added")
         if not starting_balances:
-            raise ValueError(f"venue {venue}: give the account at least one starting balance, such as Money(100_000, USD)")
+            raise ValueError(
+                f"venue {venue}: give the account at least one starting balance, such as Money(100_000, USD)"
+            )
         if base_currency is not None and any(money.currency != base_currency for money in starting_balances):
             raise ValueError(f"venue {venue}: with base currency {base_currency.code} all starting balances are in it")
         margin = account_type == AccountType.MARGIN
@@ -258,7 +260,13 @@ class BacktestEngine:
         self._add_stream(kind, instrument_id, bar_type, batches, rows, first_ns)
 
     def _add_stream(
-        self, kind: str, instrument_id: InstrumentId, bar_type: Any, batches: Batches, rows: int | None, first: int | None
+        self,
+        kind: str,
+        instrument_id: InstrumentId,
+        bar_type: Any,
+        batches: Batches,
+        rows: int | None,
+        first: int | None,
     ) -> None:
         spec = StreamSpec(len(self._streams), kind, instrument_id, bar_type)
         self._streams.append(DataStream(spec, batches, rows, first))
@@ -471,7 +479,9 @@ class _Run:
         start = self.start_ns
         for gateway in self.gateways:
             gateway.start(start)
-        scheduler.call(self.portfolio, lambda out: self.portfolio.start(_tag(start, PHASE_START, self.portfolio.rank), out))
+        scheduler.call(
+            self.portfolio, lambda out: self.portfolio.start(_tag(start, PHASE_START, self.portfolio.rank), out)
+        )
         scheduler.call(self.host, lambda out: self.host.start(_tag(start, PHASE_START, self.host.rank), out))
         try:
             scheduler.run(None if self._end_ns is None else (self._end_ns, PHASE_STOP))
