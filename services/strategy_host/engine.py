@@ -249,12 +249,13 @@ class StrategyHostEngine:
         self, objects: list[Any], each: list[tuple[Callable[[Any], None], ...]], start: int, stop: int
     ) -> int:
         said = self._said
+        rows = self._rows
         for index in range(start, stop):
             self._index = index
             row = objects[index]
             for handler in each[index]:
                 handler(row)
-            if said:
+            if said and not rows.is_same_row(index):  # a row is one stimulus: its bars and then itself
                 return index + 1
         return stop
 

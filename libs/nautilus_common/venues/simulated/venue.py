@@ -322,6 +322,8 @@ class SimulatedVenue:
                 return f"REDUCE_ONLY {kind} {side} order would have increased position"
         if init.time_in_force == TimeInForce.GTD and not self.config.support_gtd_orders:
             return "GTD orders are not supported"
+        if order.expire_ns and order.expire_ns <= self._ts:  # it expired on its way here
+            return f"GTD expire time {order.expire_ns} ns is not after arrival at {self._ts} ns"
         if not market.is_set:
             return None
         around = f"bid={self._price(market, market.bid)}, ask={self._price(market, market.ask)}"
