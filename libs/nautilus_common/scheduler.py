@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from nautilus_common.engine import INF, PHASE_STOP, Outbox, Tag
+from nautilus_common.engine import INF, PHASE_ROW, PHASE_STOP, Outbox, Tag
 
 if TYPE_CHECKING:
     from nautilus_common.bus.memory import MemoryBus
@@ -30,11 +30,12 @@ class Scheduler:
     ) -> None:
         assert [engine.rank for engine in engines] == sorted(engine.rank for engine in engines)
         self.engines = engines
+        self._asked = [engine for engine in engines if not getattr(engine, "reactive", False)]
         self._bus = bus
         self._sources = sources
         self._ends: list[Tag] = [(0, 0, rank, 0) for rank in range(len(sources))]
         self._outboxes = {engine.rank: Outbox(engine.name, engine.rank) for engine in engines}
-        self._horizons: dict[int, Tag] = {}
+        self._horizons: dict[int, Tag | None] = {}
         self._on_feed = on_feed
         self.frontier: Tag = min(self._ends, default=INF)
         self.last_row_ns = 0
@@ -58,16 +59,29 @@ class Scheduler:
             smallest = message if message < horizon else horizon
             if smallest >= self.frontier and self.frontier < INF and self.frontier <= until:
                 self._feed()
-                continue
-            if smallest > until or smallest >= INF:
+            elif smallest > until or smallest >= INF:
                 self._finish(until)
                 return
-            if message < horizon:
-                self._deliver()
+            elif message < horizon:
+                self._deliver_turn(message)
             else:
                 assert engine is not None
                 limit = min(second, message, until)
                 self._run_engine(engine, limit if limit < self.frontier else self.frontier)
+
+    def _deliver_turn(self, tag: Tag) -> None:
+        """Deliver the smallest message, and with it the rest of its turn where no engine has a stimulus of its own in it.
+
+        Own stimuli of a turn come at its first steps (rows at 0 and 1, timers at 0). Once a message of a later step is
+        the smallest of all, what is left of the turn are messages only, whatever the horizons.
+        """
+        bus = self._bus
+        self._deliver()
+        if tag[4] < 1 or (tag[4] < 2 and tag[1] == PHASE_ROW):
+            return
+        turn = tag[:4]
+        while bus.next_tag()[:4] == turn:
+            self._deliver()
 
     def _end_of_data(self) -> Tag:
         """Timers go on for ever; a run ends with its data, which is known when all streams are read."""
@@ -84,7 +98,7 @@ class Scheduler:
         frontier = self.frontier
         best: Engine | None = None
         smallest = second = INF
-        for engine in self.engines:
+        for engine in self._asked:
             horizon = horizons.get(engine.rank)
             if horizon is None:
                 horizon = horizons[engine.rank] = engine.horizon(frontier)
@@ -107,7 +121,7 @@ class Scheduler:
         self._settle(engine, outbox)
 
     def _settle(self, engine: Engine, outbox: Outbox) -> None:
-        self._horizons.pop(engine.rank, None)
+        self._horizons[engine.rank] = None
         if outbox.pending:
             self._bus.take(outbox)
 
@@ -143,4 +157,4 @@ class Scheduler:
             outbox = self._outboxes[engine.rank]
             engine.run(limit, outbox)
             assert not outbox.pending, f"{engine.name} spoke at the end of the run against its horizon"
-            self._horizons.pop(engine.rank, None)
+            self._horizons[engine.rank] = None

@@ -37,11 +37,12 @@ class StreamSpec(msgspec.Struct, frozen=True):
 class StreamView:
     """The visible rows of one stream and how many of them its engine has taken."""
 
-    __slots__ = ("_views", "columns", "end", "first_row", "length", "past", "pos", "row_step", "spec", "ts")
+    __slots__ = ("_views", "block", "columns", "end", "first_row", "length", "past", "pos", "row_step", "spec", "ts")
 
     def __init__(self, spec: StreamSpec, micro: int, data_rank: int) -> None:
         self.spec = spec
         self.row_step = (micro, data_rank, 0)
+        self.block: Block | None = None
         self.columns: dict[str, np.ndarray] = {}
         self._views: dict[str, memoryview] = {}
         self.ts: memoryview = memoryview(b"").cast("q")
@@ -57,6 +58,7 @@ class StreamView:
             raise AssertionError(f"stream {self.spec.rank}: {self.length - self.pos} rows were not taken before the next block")
         if self.length:
             self._keep_past()
+        self.block = block
         self.columns = block.columns
         self._views = {name: memoryview(column) for name, column in block.columns.items()}
         self.ts = self._views["ts_init"]
@@ -160,7 +162,10 @@ class MarketView:
             by_kind.setdefault(stream.spec.instrument_id, []).append(stream)
 
     def feed(self, block: Block) -> None:
-        self.streams[block.stream].feed(block)
+        """Show a block; a view that several engines share is shown it once."""
+        stream = self.streams[block.stream]
+        if stream.block is not block:
+            stream.feed(block)
 
     def advance(self, until: Tag) -> None:
         """Take every row with tag <= `until` without looking at it."""

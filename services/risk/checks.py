@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from nautilus_common.model.enums import OrderSide, OrderType, TimeInForce, TradingState
-from nautilus_common.model.ledger import notional_raw
 
 if TYPE_CHECKING:
     from nautilus_common.messages.commands import ModifyOrder, SubmitOrder
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from nautilus_common.model.account import Account
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.model.ledger import Ledger
+    from nautilus_common.model.terms import Terms
     from nautilus_common.model.values import Price, Quantity
     from services.risk.config import RateLimit, RiskEngineConfig
 
@@ -28,6 +28,7 @@ class Submission(NamedTuple):
 
     command: SubmitOrder
     instrument: Instrument
+    terms: Terms
     ledger: Ledger
     account: Account
     config: RiskEngineConfig
@@ -118,7 +119,7 @@ def check_notional(s: Submission) -> str | None:
     if price is None:
         return None
     currency = instrument.get_settlement_currency()
-    notional = Decimal(notional_raw(instrument, s.order.quantity.raw, price)).scaleb(-currency.precision)
+    notional = Decimal(s.terms.notional_raw(s.order.quantity.raw, price)).scaleb(-currency.precision)
     if limit is not None and notional > limit:
         return f"NOTIONAL_EXCEEDS_MAX_PER_ORDER: {notional} {currency.code} > {limit}"
     if instrument.max_notional is not None and notional > instrument.max_notional.as_decimal():
@@ -135,7 +136,7 @@ def check_cash_balance(s: Submission) -> str | None:
     price = _price_used(s)
     if price is None:
         return None
-    currency, cost = s.ledger.cash_cost(s.instrument, s.order.order_side, s.order.quantity.raw, price)
+    currency, cost = s.ledger.cash_cost(s.terms, s.order.order_side, s.order.quantity.raw, price)
     if s.order.order_side == OrderSide.SELL and s.account.total_raw(currency) == 0 and _reduces(s):
         return None
     base = s.account.base_currency
@@ -164,9 +165,9 @@ def check_margin(s: Submission) -> str | None:
     added = abs(net + signed) - abs(net)
     if added <= 0:
         return None
-    currency = s.ledger.margin_currency(account, instrument)
-    margin = account.margin_raw(instrument, notional_raw(instrument, added, price), initial=True)
-    settlement = instrument.get_settlement_currency()
+    currency = account.base_currency or s.terms.settlement
+    margin = account.margin_raw(instrument, s.terms.notional_raw(added, price), initial=True)
+    settlement = s.terms.settlement
     if currency != settlement:
         margin = s.ledger.xrates.convert(margin, settlement, currency, account.spec.venue, bid=buying)
     free = account.free_raw(currency)

@@ -35,7 +35,7 @@ from services.strategy_host.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
-    from nautilus_common.model.account import Account, AccountSpec
+    from nautilus_common.model.account import Account
     from nautilus_common.model.data import Bar, BarType
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.model.orders import Order
@@ -46,11 +46,13 @@ RUNNING = ComponentState.RUNNING
 class StrategyHostEngine:
     """`Engine` of the actors and strategies of one host."""
 
+    reactive = False
+
     def __init__(
         self,
         trader_id: TraderId,
         instruments: dict[InstrumentId, Instrument],
-        accounts: list[AccountSpec],
+        ledger: Ledger,
         specs: list[StreamSpec],
         rank: int,
         data_rank: int,
@@ -63,7 +65,7 @@ class StrategyHostEngine:
         self.trader_id = trader_id
         self.instruments = instruments
         self.view = MarketView(specs, data_rank)
-        self.ledger = Ledger(instruments, accounts, self.view)
+        self.ledger = ledger
         self.order_index = OrderIndex()
         self.cache = Cache(self, self.order_index)
         self.portfolio = Portfolio(self)
@@ -146,6 +148,7 @@ class StrategyHostEngine:
 
     def feed(self, block: Block) -> None:
         self.view.feed(block)
+        self.ledger.market.feed(block)
         self._rows.clear()
         self._subscriptions.on_feed(block.stream)
 
@@ -172,14 +175,13 @@ class StrategyHostEngine:
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self._enter(tag)
-        self.view.advance(tag)
         match message:
             case OrderEvent():
-                self._on_order_event(message)
+                self._on_order_event(tag, message)
             case SubmitOrder():
                 self._on_foreign_order(message)
             case AccountAdjusted():
-                self.ledger.on_adjusted(message)
+                self.ledger.fold(tag, message)
             case _:
                 raise EngineError(f"{self.name} takes orders and their events, not {type(message).__name__}")
         if self._said:
@@ -377,7 +379,7 @@ class StrategyHostEngine:
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
-    def _on_order_event(self, event: OrderEvent) -> None:
+    def _on_order_event(self, tag: Tag, event: OrderEvent) -> None:
         order = self.order_index.orders.get(event.client_order_id)
         if order is None:
             raise EngineError(f"{self.name}: {type(event).__name__} for an unknown order {event.client_order_id}")
@@ -387,18 +389,17 @@ class StrategyHostEngine:
             return
         self.order_index.update(order)
         strategy = self._own.get(event.strategy_id)
+        folded = self.ledger.fold(tag, event)
         if type(event) is not OrderFilled:
-            self.ledger.on_order_event(event)
             if strategy is not None:
                 self._guard_deliver(strategy, event)
             return
-        changes = self.ledger.on_filled(event)
         if strategy is None:
             return
         self._guard_deliver(strategy, event)
         handlers = strategy.event_handlers
-        for change in changes:
-            if handlers.wants_positions:
+        if handlers.wants_positions:
+            for change in folded.positions:
                 self._guard_deliver(strategy, position_event(change, event.ts_init))
 
     def _on_foreign_order(self, command: SubmitOrder) -> None:
@@ -419,7 +420,9 @@ class StrategyHostEngine:
         """Bring the view to the stimulus being delivered, so that look-ups see what the strategy has been told."""
         if not self._synced:
             index = self._index
-            self.view.advance(self._rows.tag(index) if index >= 0 else self._tag)
+            tag = self._rows.tag(index) if index >= 0 else self._tag
+            self.view.advance(tag)
+            self.ledger.market.advance(tag)
             self._synced = True
             if index >= 0:
                 self._synced = False  # the next row of this window needs it again

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nautilus_common.engine import INF, MAX_NS, Tag
 from nautilus_common.kernels.scan import next_bar_trigger, next_quote_trigger, next_trade_trigger
 from nautilus_common.model.enums import AggregationSource, OrderSide, OrderType, PriceType, TimeInForce, TriggerType
+from nautilus_common.model.terms import Terms
 
 if TYPE_CHECKING:
     from nautilus_common.messages.events import OrderInitialized
@@ -87,6 +88,7 @@ class Market:
 
     def __init__(self, instrument: Instrument, ordinal: int, views: list[StreamView], *, bar_execution: bool) -> None:
         self.instrument = instrument
+        self.terms = Terms(instrument)
         self.ordinal = ordinal
         self.tick: int = instrument.price_increment.raw
         used = [view for view in views if _drives(view, bar_execution)]

@@ -395,7 +395,7 @@ class SimulatedVenue:
         position = self._positions[order.position_id] = self._positions.get(order.position_id, 0) + signed
         if order.filled_raw >= order.quantity_raw:
             market.remove(order)
-        commission = self.config.fee_model.commission(instrument, qty_raw, px_raw, liquidity)
+        commission = self.config.fee_model.commission(market.terms, qty_raw, px_raw, liquidity)
         self._say(
             init.strategy_id,
             OrderFilled(
