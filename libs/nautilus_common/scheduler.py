@@ -110,10 +110,15 @@ class Scheduler:
 
     def _deliver(self) -> None:
         tag, channel, message = self._bus.pop()
+        horizons = self._horizons
+        outboxes = self._outboxes
         for engine in self._bus.receivers(channel):
-            outbox = self._outboxes[engine.rank]
+            rank = engine.rank
+            outbox = outboxes[rank]
             engine.handle(tag, message, outbox)
-            self._settle(engine, outbox)
+            horizons[rank] = None
+            if outbox.pending:
+                self._bus.take(outbox)
 
     def _run_engine(self, engine: Engine, until: Tag) -> None:
         outbox = self._outboxes[engine.rank]

@@ -22,11 +22,19 @@ if TYPE_CHECKING:
     from nautilus_common.model.values import Price, Quantity
     from services.risk.config import RateLimit, RiskEngineConfig
 
+# Members of enums are slow to look up where every order passes.
+BUY, SELL = OrderSide.BUY, OrderSide.SELL
+ACTIVE, HALTED, REDUCING = TradingState.ACTIVE, TradingState.HALTED, TradingState.REDUCING
+GTD = TimeInForce.GTD
+SUPPORTED_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+UNSUPPORTED_TIMES = (TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE)
+
 
 class Submission(NamedTuple):
     """All that a check may look at."""
 
     command: SubmitOrder
+    order: OrderInitialized
     instrument: Instrument
     terms: Terms
     ledger: Ledger
@@ -34,10 +42,6 @@ class Submission(NamedTuple):
     config: RiskEngineConfig
     state: TradingState
     ts_ns: int
-
-    @property
-    def order(self) -> OrderInitialized:
-        return self.command.order
 
 
 class Throttler:
@@ -57,20 +61,20 @@ class Throttler:
 
 
 def check_trading_state(s: Submission) -> str | None:
-    if s.state == TradingState.ACTIVE:
+    if s.state is ACTIVE:
         return None
-    if s.state == TradingState.HALTED:
+    if s.state is HALTED:
         return "TRADING_HALTED: the trading state is HALTED; cancels pass, new orders do not"
     net = s.ledger.net_raw.get(s.instrument.id, 0)
-    if (net > 0 and s.order.order_side == OrderSide.BUY) or (net < 0 and s.order.order_side == OrderSide.SELL):
+    if (net > 0 and s.order.order_side is BUY) or (net < 0 and s.order.order_side is SELL):
         return f"TRADING_REDUCING: a {s.order.order_side.name} would increase the net position while the state is REDUCING"
     return None
 
 
 def check_order_type(s: Submission) -> str | None:
-    if s.order.order_type not in (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT):
+    if s.order.order_type not in SUPPORTED_TYPES:
         return f"UNSUPPORTED_ORDER_TYPE: {s.order.order_type.name} orders are not available yet"
-    if s.order.time_in_force in (TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE):
+    if s.order.time_in_force in UNSUPPORTED_TIMES:
         return f"UNSUPPORTED_TIME_IN_FORCE: {s.order.time_in_force.name} is not available yet"
     if s.order.quote_quantity:
         return "UNSUPPORTED_QUOTE_QUANTITY: give the quantity in units of the base currency"
@@ -104,7 +108,7 @@ def check_quantity(s: Submission) -> str | None:
 
 def check_expiry(s: Submission) -> str | None:
     expire_ns = s.order.expire_time_ns
-    if s.order.time_in_force == TimeInForce.GTD and expire_ns <= s.ts_ns:
+    if s.order.time_in_force is GTD and expire_ns <= s.ts_ns:
         return f"GTD_EXPIRED: expire time {expire_ns} ns is not after now, {s.ts_ns} ns"
     return None
 
@@ -137,7 +141,7 @@ def check_cash_balance(s: Submission) -> str | None:
     if price is None:
         return None
     currency, cost = s.ledger.cash_cost(s.terms, s.order.order_side, s.order.quantity.raw, price)
-    if s.order.order_side == OrderSide.SELL and s.account.total_raw(currency) == 0 and _reduces(s):
+    if s.order.order_side is SELL and s.account.total_raw(currency) == 0 and _reduces(s):
         return None
     base = s.account.base_currency
     if base is not None and base != currency:
@@ -160,7 +164,7 @@ def check_margin(s: Submission) -> str | None:
     if price is None or not instrument.margin_init:
         return None
     net = s.ledger.net_raw.get(instrument.id, 0)
-    buying = s.order.order_side == OrderSide.BUY
+    buying = s.order.order_side is BUY
     signed = s.order.quantity.raw if buying else -s.order.quantity.raw
     added = abs(net + signed) - abs(net)
     if added <= 0:
@@ -195,7 +199,7 @@ def modify_reason(command: ModifyOrder, instrument: Instrument, state: TradingSt
     order = ledger.order(command.client_order_id)
     if order is None:
         return f"ORDER_NOT_FOUND: {command.client_order_id} is not open"
-    if state == TradingState.HALTED:
+    if state is HALTED:
         return "TRADING_HALTED: the trading state is HALTED; cancels pass, modifications do not"
     for what, price in (("price", command.price), ("trigger price", command.trigger_price)):
         reason = _price_reason(what, price, instrument)
@@ -203,7 +207,7 @@ def modify_reason(command: ModifyOrder, instrument: Instrument, state: TradingSt
             return reason
     if command.quantity is None:
         return None
-    if state == TradingState.REDUCING and command.quantity.raw > order.quantity_raw:
+    if state is REDUCING and command.quantity.raw > order.quantity_raw:
         return "TRADING_REDUCING: a greater quantity may not pass while the state is REDUCING"
     return _quantity_reason(command.quantity, instrument)
 
@@ -238,7 +242,7 @@ def _price_used(s: Submission) -> int | None:
     prices = s.ledger.xrates.prices(s.instrument.id)
     if prices is None:
         return None
-    return prices[1] if s.order.order_side == OrderSide.BUY else prices[0]
+    return prices[1] if s.order.order_side is BUY else prices[0]
 
 
 def _reduces(s: Submission) -> bool:
@@ -246,6 +250,6 @@ def _reduces(s: Submission) -> bool:
     working = sum(
         o.quantity_raw - o.filled_raw
         for o in s.ledger.open_orders(s.instrument.id)
-        if o.init.order_side == OrderSide.SELL
+        if o.init.order_side is SELL
     )
     return s.order.quantity.raw <= net - working

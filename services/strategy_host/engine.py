@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nautilus_common.aggregation import BarOptions
 from nautilus_common.engine import INF, MAX_NS, PHASE_TIMER, EngineError, Outbox, Tag
 from nautilus_common.messages.commands import SubmitOrder
-from nautilus_common.messages.events import AccountAdjusted, OrderEvent, OrderFilled, TimeEvent
+from nautilus_common.messages.events import AccountAdjusted, OrderEvent, TimeEvent
 from nautilus_common.model.enums import ComponentState
 from nautilus_common.model.identifiers import InstrumentId, StrategyId, TraderId
 from nautilus_common.model.ledger import Ledger
@@ -388,19 +388,19 @@ class StrategyHostEngine:
         except DuplicateFill:
             return
         self.order_index.update(order)
-        strategy = self._own.get(event.strategy_id)
         folded = self.ledger.fold(tag, event)
-        if type(event) is not OrderFilled:
-            if strategy is not None:
-                self._guard_deliver(strategy, event)
-            return
+        strategy = self._own.get(event.strategy_id)
         if strategy is None:
             return
-        self._guard_deliver(strategy, event)
         handlers = strategy.event_handlers
-        if handlers.wants_positions:
-            for change in folded.positions:
-                self._guard_deliver(strategy, position_event(change, event.ts_init))
+        try:
+            handlers.deliver(event)
+            if folded.positions and handlers.wants_positions:
+                for change in folded.positions:
+                    handlers.deliver(position_event(change, event.ts_init))
+        except Exception as error:
+            self._fail(error)
+            raise
 
     def _on_foreign_order(self, command: SubmitOrder) -> None:
         """An order of a strategy of another host: known, but nobody here is told."""
@@ -503,13 +503,6 @@ class StrategyHostEngine:
     def _guard(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except Exception as error:
-            self._fail(error)
-            raise
-
-    def _guard_deliver(self, strategy: Strategy, event: Any) -> None:
-        try:
-            strategy.event_handlers.deliver(event)
         except Exception as error:
             self._fail(error)
             raise

@@ -74,8 +74,9 @@ class NaiveRun:
         spec = self.specs[stream]
         columns = {name: column[row : row + 1] for name, column in self.columns[stream].items()}
         end = (int(columns["ts_init"][0]), 0, stream, row + 1)
+        block = Block(stream, spec.kind, spec.instrument_id, spec.bar_type, row, columns, end)
         for engine in self.engines:
-            engine.feed(Block(stream, spec.kind, spec.instrument_id, spec.bar_type, row, columns, end))
+            engine.feed(block)
 
     def tell(self, row: tuple[int, int, int] | None) -> None:
         """All rows below `row` are known."""
