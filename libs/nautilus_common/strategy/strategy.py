@@ -144,6 +144,7 @@ class Strategy(Actor):
             raise ValueError(
                 f"order {order.client_order_id} is {order.status.name}: an order is submitted once; make a new one"
             )
+        account_id = host.account_of(init.instrument_id).id  # raises for an unknown venue, before anything is known
         now = host.now_ns()
         handlers = self._handlers
         handlers.deliver(init)
@@ -153,7 +154,7 @@ class Strategy(Actor):
             init.strategy_id,
             init.instrument_id,
             init.client_order_id,
-            host.account_of(init.instrument_id).id,
+            account_id,
             now,
             now,
         )
