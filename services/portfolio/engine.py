@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, EngineError, Outbox, Tag
 from nautilus_common.messages import subjects
-from nautilus_common.messages.commands import SubmitOrder
+from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
 from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent, OrderFilled
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.position_events import position_event
@@ -72,6 +72,8 @@ class PortfolioEngine:
                 self._on_filled(tag, message, out)
             case SubmitOrder():
                 self.ledger.on_submitted(message.order)
+            case ModifyOrder() | CancelOrder() | CancelAllOrders():
+                pass  # what comes of it is an event
             case OrderEvent():
                 if self.ledger.on_order_event(message):
                     self._say_account(tag, self.ledger.by_venue[message.instrument_id.venue], out)

@@ -279,11 +279,12 @@ class Scenario:
         self._prepare()
         target = instrument or self.instrument
         size = target.size_precision
+        price = target.price_precision
         ticks = [
             QuoteTick(
                 target.id,
-                Price.from_str(bid),
-                Price.from_str(ask),
+                Price(Decimal(bid), price),
+                Price(Decimal(ask), price),
                 *(Quantity(each, size) for each in (sizes or (1_000_000, 1_000_000))),
                 seconds_ns(time),
                 seconds_ns(time),
@@ -299,7 +300,7 @@ class Scenario:
         ticks = [
             TradeTick(
                 target.id,
-                Price.from_str(price),
+                Price(Decimal(price), target.price_precision),
                 Quantity(size, target.size_precision),
                 AggressorSide[aggressor[0]] if aggressor else AggressorSide.NO_AGGRESSOR,
                 TradeId(str(number)),
@@ -317,7 +318,7 @@ class Scenario:
         bars = [
             Bar(
                 bar_type,
-                *(Price.from_str(price) for price in prices),
+                *(Price(Decimal(price), self.instrument.price_precision) for price in prices),
                 Quantity(volume, self.instrument.size_precision),
                 seconds_ns(time),
                 seconds_ns(time),
