@@ -21,7 +21,7 @@ RUNS = 20
 FEW_ORDERS, MANY_ORDERS = 5_000, 50_000
 
 INSTRUMENT = "EUR/USD.SIM"
-INSIDE_BARS = f"{INSTRUMENT}-1-MINUTE-BID-INTERNAL"
+INSIDE_BARS = f"{INSTRUMENT}-1-MINUTE-MID-INTERNAL"
 OUTSIDE_BARS = f"{INSTRUMENT}-1-MINUTE-LAST-EXTERNAL"
 
 
@@ -245,7 +245,7 @@ _ALL = (
         1_000_000,
         _ema_cross("quote", inside=INSIDE_BARS),
         (Goal("events_per_s", 20e6, True),),
-        448,
+        449,  # of MID bars, as NautilusTrader; the peers that drop the first bar send 448. BID bars would give 443.
     ),
     Workload(
         "W4",
