@@ -16,7 +16,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m loadtests", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="WORKLOAD", help=f"default: all of {' '.join(WORKLOADS)}")
     parser.add_argument("--json", action="store_true", help="one JSON object a line on stdout, nothing else")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="fresh processes per workload: median and least")
+    parser.add_argument(
+        "--repeat", type=int, default=1, metavar="N", help="fresh processes per workload: median and least"
+    )
     parser.add_argument("--events", type=int, metavar="N", help="rows instead of the workload's own number")
     parser.add_argument("--list", action="store_true", help="list the workloads with their goals")
     options = parser.parse_args(arguments)

@@ -116,5 +116,3 @@ class Churn(Strategy):
         size = self.first if self.portfolio.is_flat(self.instrument_id) else self.size
         side = OrderSide.SELL if self.portfolio.is_net_long(self.instrument_id) else OrderSide.BUY
         self.submit_order(self.order_factory.market(self.instrument_id, side, size))
-
-

@@ -68,4 +68,6 @@ def _number(goal: Goal, value: float) -> str:
 
 
 def _row(cells: list[str]) -> str:
-    return "  ".join(f"{cell:{align}{width}}" if width else cell for cell, (_, width, align) in zip(cells, _COLUMNS, strict=True))
+    return "  ".join(
+        f"{cell:{align}{width}}" if width else cell for cell, (_, width, align) in zip(cells, _COLUMNS, strict=True)
+    )

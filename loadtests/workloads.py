@@ -66,7 +66,9 @@ def measure(workload: Workload, events: int | None = None) -> Figures:
 # -- engines ---------------------------------------------------------------------------------------------------------
 
 
-def build(kind: str, rows: int, strategies: Callable[[Any], list[Strategy]], bar_type: str | None = None) -> BacktestEngine:
+def build(
+    kind: str, rows: int, strategies: Callable[[Any], list[Strategy]], bar_type: str | None = None
+) -> BacktestEngine:
     """An engine, loaded and ready: the first `rows` of the market, and what `strategies` makes for the instrument."""
     from nautilus_common.catalog.columns import DataColumns
     from nautilus_common.model.currencies import EUR, USD
@@ -102,9 +104,7 @@ def build(kind: str, rows: int, strategies: Callable[[Any], list[Strategy]], bar
         taker_fee=Decimal("0.00002"),
     )
     engine = BacktestEngine()
-    engine.add_venue(
-        Venue("SIM"), OmsType.NETTING, AccountType.MARGIN, [Money(10_000_000, USD)], base_currency=USD
-    )
+    engine.add_venue(Venue("SIM"), OmsType.NETTING, AccountType.MARGIN, [Money(10_000_000, USD)], base_currency=USD)
     engine.add_instrument(instrument)
     columns = {name: column[:rows] for name, column in market.load(FOLDER, f"{kind}s").items()}
     ts = columns.pop("ts")
@@ -144,8 +144,9 @@ def _empty(count: int) -> Callable[[int], Figures]:
 
 def _ema_cross(kind: str, outside: str | None = None, inside: str | None = None) -> Callable[[int], Figures]:
     def run(rows: int) -> Figures:
-        from loadtests.strategies import EmaCross
         from nautilus_fleet import BarType
+
+        from loadtests.strategies import EmaCross
 
         on = outside or inside
         bar_type = None if on is None else BarType.from_str(on)
@@ -224,8 +225,13 @@ def _memory(rows: int) -> Figures:
 
     figures = timed(lambda: [run_once() for _ in range(RUNS)])
     growth = round(peaks[-1] / peaks[0], 4)
-    return {"orders": orders, **figures, "events_per_s": round(rows * RUNS / figures["seconds"]),
-            "peak_rss_mb_runs": peaks, "growth": growth}
+    return {
+        "orders": orders,
+        **figures,
+        "events_per_s": round(rows * RUNS / figures["seconds"]),
+        "peak_rss_mb_runs": peaks,
+        "growth": growth,
+    }
 
 
 def _cold(rows: int) -> Figures:
@@ -237,7 +243,12 @@ def _cold(rows: int) -> Figures:
 _ALL = (
     Workload("W1", "quotes, empty on_quote_tick", 1_000_000, _empty(1), (Goal("events_per_s", 3e6, True),)),
     Workload(
-        "W2", "quotes, EMA cross in Python", 1_000_000, _ema_cross("quote"), (Goal("events_per_s", 0.5e6, True),), 45_577
+        "W2",
+        "quotes, EMA cross in Python",
+        1_000_000,
+        _ema_cross("quote"),
+        (Goal("events_per_s", 0.5e6, True),),
+        45_577,
     ),
     Workload(
         "W3",
@@ -255,9 +266,18 @@ _ALL = (
         (Goal("events_per_s", 0.3e6, True),),
         9_142,
     ),
-    Workload("W6", "limit order in, one out, each quote", 100_000, _requote, (Goal("p50_us", 15), Goal("p99_us", 40)), 100_000),
+    Workload(
+        "W6",
+        "limit order in, one out, each quote",
+        100_000,
+        _requote,
+        (Goal("p50_us", 15), Goal("p99_us", 40)),
+        100_000,
+    ),
     Workload("S1000", "1,000 empty strategies, quotes", 100_000, _empty(1_000), (Goal("seconds", 10),)),
-    Workload("O_FLAT", "cost per order, 5,000 to 50,000", MANY_ORDERS, _cost_per_order, (Goal("growth", 1.2),), MANY_ORDERS),
+    Workload(
+        "O_FLAT", "cost per order, 5,000 to 50,000", MANY_ORDERS, _cost_per_order, (Goal("growth", 1.2),), MANY_ORDERS
+    ),
     Workload("MEM20", "peak memory, run 20 over run 1", 100_000, _memory, (Goal("growth", 1.05),), 4_655),
     Workload("COLD", "fleet backtest, fresh process", 1_000, _cold, (Goal("seconds", 1.5),)),
 )
