@@ -53,11 +53,12 @@ class Scheduler:
         """Go on until nothing at or below `end` is left to do; without `end`, nothing of the instant of the last row."""
         bus = self._bus
         while True:
-            until = end if end is not None else self._end_of_data()
+            frontier = self.frontier
+            until = end if end is not None else INF if frontier < INF else self._end_of_data()
             engine, horizon, second = self._smallest_horizon()
             message = bus.next_tag()
             smallest = message if message < horizon else horizon
-            if smallest >= self.frontier and self.frontier < INF and self.frontier <= until:
+            if smallest >= frontier and frontier < INF and frontier <= until:
                 self._feed()
             elif smallest > until or smallest >= INF:
                 self._finish(until)
@@ -66,8 +67,10 @@ class Scheduler:
                 self._deliver_turn(message)
             else:
                 assert engine is not None
-                limit = min(second, message, until)
-                self._run_engine(engine, limit if limit < self.frontier else self.frontier)
+                limit = second if second < message else message
+                if until < limit:
+                    limit = until
+                self._run_engine(engine, limit if limit < frontier else frontier)
 
     def _deliver_turn(self, tag: Tag) -> None:
         """Deliver the smallest message, and with it the rest of its turn where no engine has a stimulus of its own in it.
@@ -84,8 +87,8 @@ class Scheduler:
             self._deliver()
 
     def _end_of_data(self) -> Tag:
-        """Timers go on for ever; a run ends with its data, which is known when all streams are read."""
-        return INF if self.frontier < INF else (self.last_row_ns, PHASE_STOP)
+        """Timers go on for ever; a run ends with its data, which is known once all streams are read."""
+        return (self.last_row_ns, PHASE_STOP)
 
     def settle(self) -> None:
         """Deliver what is still under way, latencies included, and nothing else."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nautilus_common.engine import INF, PHASE_ROW, Tag
+from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, Tag
 from nautilus_common.messages.blocks import KIND_COLUMNS, Block
 from nautilus_common.model.data import BarType
 from nautilus_common.model.identifiers import InstrumentId
@@ -154,6 +154,7 @@ class MarketView:
 
     def __init__(self, specs: list[StreamSpec], data_rank: int, micro: int = OTHERS_MICRO) -> None:
         self.streams = [StreamView(spec, micro, data_rank) for spec in specs]
+        self._next_ns = MAX_NS  # time of the earliest row that was not taken
         self._quotes: dict[InstrumentId, list[StreamView]] = {}
         self._trades: dict[InstrumentId, list[StreamView]] = {}
         self._bars: dict[InstrumentId, list[StreamView]] = {}
@@ -166,14 +167,25 @@ class MarketView:
         stream = self.streams[block.stream]
         if stream.block is not block:
             stream.feed(block)
+            self._next_ns = 0
 
     def advance(self, until: Tag) -> None:
         """Take every row with tag <= `until` without looking at it."""
         ts_until = until[0]
+        if ts_until < self._next_ns:
+            return
+        nearest = MAX_NS
         for stream in self.streams:
             pos = stream.pos
-            if pos < stream.length and stream.ts[pos] <= ts_until:
-                stream.pos = stream.stop(until)
+            if pos < stream.length:
+                ts = stream.ts
+                if ts[pos] <= ts_until:
+                    pos = stream.pos = stream.stop(until)
+                    if pos == stream.length:
+                        continue
+                if ts[pos] < nearest:
+                    nearest = ts[pos]
+        self._next_ns = nearest
 
     def of_instrument(self, instrument_id: InstrumentId) -> list[StreamView]:
         return [stream for stream in self.streams if stream.spec.instrument_id == instrument_id]

@@ -472,11 +472,11 @@ class _Run:
         self.scheduler = Scheduler(engines, bus, sources, self._on_feed)
 
     def _subscribe(self, bus: MemoryBus) -> None:
+        """Who hears what. Risk reads the shared ledger, so that it need not hear the events that the others fold."""
         for pattern in ("evt.order.>", "evt.adjustment.>"):
-            for engine in (self.host, self.risk, self.portfolio):
+            for engine in (self.host, self.portfolio):
                 bus.subscribe(pattern, engine)
         bus.subscribe("cmd.risk.>", self.risk)
-        bus.subscribe("cmd.risk.>", self.portfolio)
         for gateway in self.gateways:
             for channel in gateway.channels:
                 bus.subscribe(channel, gateway)

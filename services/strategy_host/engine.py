@@ -224,7 +224,6 @@ class StrategyHostEngine:
             tag = rows.tag(index - 1)
             self._enter(tag)
             if self._said:
-                self.view.advance(tag)
                 self._flush(tag, out)
 
     def _deliver_alike(self, objects: list[Any], handlers: tuple[Callable[[Any], None], ...], start: int, stop: int) -> int:
