@@ -25,7 +25,7 @@ class Empty(Strategy):
 
 
 class EmaCross(Strategy):
-    """Two exponential averages in plain Python: one market order a cross, the first of size s, then 2s to turn round."""
+    """W2, W3, W4: two averages in plain Python; one market order a cross, the first of size s, then 2s to turn."""
 
     def __init__(self, instrument_id: InstrumentId, bar_type: BarType | None = None) -> None:
         super().__init__()

@@ -52,8 +52,9 @@ def listing() -> str:
 
 def _goal(goal: Goal, figures: dict[str, Any]) -> str:
     ratio = goal.ratio(figures)
+    measured = _number(goal, float(figures[goal.figure]))
     mark = "" if ratio >= 1 else " MISSED"
-    return f"{_LABELS[goal.figure]} {_number(goal, float(figures[goal.figure]))} / {_number(goal, goal.limit)} = {ratio:.2f}{mark}"
+    return f"{_LABELS[goal.figure]} {measured} / {_number(goal, goal.limit)} = {ratio:.2f}{mark}"
 
 
 def _limit(goal: Goal) -> str:

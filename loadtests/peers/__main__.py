@@ -62,11 +62,11 @@ def _compare(options: argparse.Namespace, python: Path) -> int:
 def _pair(name: str, rows: int, python: Path, times: int) -> dict[str, Any]:
     """Ours, theirs, ours, theirs...: the pair of median ratio."""
     theirs = [str(python), "-W", "ignore", "-m", "loadtests.peers.nautilus", name, str(rows)]
-    pairs = []
+    pairs: list[dict[str, Any]] = []
     for _ in range(times):
-        pair = {"workload": name, "ours": once(name, rows), "theirs": run_child(theirs, _peer_environment())}
-        pair["ratio"] = round(pair["theirs"]["seconds"] / pair["ours"]["seconds"], 2)
-        pairs.append(pair)
+        ours, peer = once(name, rows), run_child(theirs, _peer_environment())
+        ratio = round(peer["seconds"] / ours["seconds"], 2)
+        pairs.append({"workload": name, "ours": ours, "theirs": peer, "ratio": ratio})
     pairs.sort(key=lambda pair: float(pair["ratio"]))
     return {**pairs[(times - 1) // 2], "ratios": [pair["ratio"] for pair in pairs]}
 
