@@ -499,8 +499,8 @@ class _Run:
         scheduler.call(
             self.portfolio, lambda out: self.portfolio.start(_tag(start, PHASE_START, self.portfolio.rank), out)
         )
-        scheduler.call(self.host, lambda out: self.host.start(_tag(start, PHASE_START, self.host.rank), out))
         try:
+            scheduler.call(self.host, lambda out: self.host.start(_tag(start, PHASE_START, self.host.rank), out))
             scheduler.run(None if self._end_ns is None else (self._end_ns, PHASE_STOP))
             self._stop()
         finally:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, EngineError, Outbox, Tag
 from nautilus_common.messages import subjects
-from nautilus_common.messages.commands import ModifyOrder, SubmitOrder
+from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
 from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.position_events import position_event
@@ -65,8 +65,8 @@ class PortfolioEngine:
                 self._on_event(tag, message, out)
             case SubmitOrder():
                 self.ledger.on_submitted(message.order)
-            case ModifyOrder():
-                pass  # what becomes of it comes as an event
+            case ModifyOrder() | CancelOrder() | CancelAllOrders():
+                pass  # what comes of it is an event
             case _:
                 raise EngineError(f"portfolio takes orders and their events, not {type(message).__name__}")
 

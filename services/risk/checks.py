@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from nautilus_common.model.enums import OrderSide, OrderType, TimeInForce, TradingState
+from nautilus_common.model.rounding import raw_at
 
 if TYPE_CHECKING:
     from nautilus_common.messages.commands import ModifyOrder, SubmitOrder
@@ -42,6 +43,11 @@ class Submission(NamedTuple):
     config: RiskEngineConfig
     state: TradingState
     ts_ns: int
+
+    @property
+    def quantity_raw(self) -> int:
+        """The order's quantity at the instrument's size precision."""
+        return raw_at(self.order.quantity, self.instrument.size_precision)
 
 
 class Throttler:
@@ -123,7 +129,7 @@ def check_notional(s: Submission) -> str | None:
     if price is None:
         return None
     currency = instrument.get_settlement_currency()
-    notional = Decimal(s.terms.notional_raw(s.order.quantity.raw, price)).scaleb(-currency.precision)
+    notional = Decimal(s.terms.notional_raw(s.quantity_raw, price)).scaleb(-currency.precision)
     if limit is not None and notional > limit:
         return f"NOTIONAL_EXCEEDS_MAX_PER_ORDER: {notional} {currency.code} > {limit}"
     if instrument.max_notional is not None and notional > instrument.max_notional.as_decimal():
@@ -140,10 +146,11 @@ def check_cash_balance(s: Submission) -> str | None:
     price = _price_used(s)
     if price is None:
         return None
-    currency, cost = s.ledger.cash_cost(s.terms, s.order.order_side, s.order.quantity.raw, price)
-    if s.order.order_side is SELL and s.account.total_raw(currency) == 0 and _reduces(s):
-        return None
+    currency, cost = s.ledger.cash_cost(s.terms, s.order.order_side, s.quantity_raw, price)
     base = s.account.base_currency
+    is_paid_in_kind = s.order.order_side is SELL and base is None and currency != s.instrument.quote_currency
+    if s.order.order_side is SELL and not is_paid_in_kind and _reduces(s):
+        return None
     if base is not None and base != currency:
         cost = s.ledger.xrates.convert(cost, currency, base, s.account.spec.venue, bid=False)
         currency = base
@@ -165,7 +172,7 @@ def check_margin(s: Submission) -> str | None:
         return None
     net = s.ledger.net_raw.get(instrument.id, 0)
     buying = s.order.order_side is BUY
-    signed = s.order.quantity.raw if buying else -s.order.quantity.raw
+    signed = s.quantity_raw if buying else -s.quantity_raw
     added = abs(net + signed) - abs(net)
     if added <= 0:
         return None
@@ -207,7 +214,7 @@ def modify_reason(command: ModifyOrder, instrument: Instrument, state: TradingSt
             return reason
     if command.quantity is None:
         return None
-    if state is REDUCING and command.quantity.raw > order.quantity_raw:
+    if state is REDUCING and raw_at(command.quantity, instrument.size_precision) > order.quantity_raw:
         return "TRADING_REDUCING: a greater quantity may not pass while the state is REDUCING"
     return _quantity_reason(command.quantity, instrument)
 
@@ -238,7 +245,7 @@ def _price_used(s: Submission) -> int | None:
     """Raw price to value an order at: its own, else the opposite side of the market; None before there is one."""
     own = s.order.price if s.order.price is not None else s.order.trigger_price
     if own is not None:
-        return own.raw * 10 ** (s.instrument.price_precision - own.precision)
+        return raw_at(own, s.instrument.price_precision)
     prices = s.ledger.xrates.prices(s.instrument.id)
     if prices is None:
         return None
@@ -252,4 +259,4 @@ def _reduces(s: Submission) -> bool:
         for o in s.ledger.open_orders(s.instrument.id)
         if o.init.order_side is SELL
     )
-    return s.order.quantity.raw <= net - working
+    return s.quantity_raw <= net - working

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, EngineError, Outbox, Tag
 from nautilus_common.messages import subjects
-from nautilus_common.messages.commands import ModifyApproved, ModifyOrder, OrderApproved, SubmitOrder
+from nautilus_common.messages.commands import (
+    CancelAllOrders,
+    CancelOrder,
+    ModifyApproved,
+    ModifyOrder,
+    OrderApproved,
+    SubmitOrder,
+)
 from nautilus_common.messages.events import AccountAdjusted, OrderDenied, OrderEvent, OrderModifyRejected
 from nautilus_common.model.ledger import Ledger
 from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_reason
@@ -58,6 +65,8 @@ class RiskEngine:
             case ModifyOrder():
                 self._view.advance(tag)
                 self._modify(tag, message, out)
+            case CancelOrder() | CancelAllOrders():  # of an order that is still on its way: it may not overtake it
+                out.say(tag, _commands(message.instrument_id.venue), message)
             case _:
                 raise EngineError(f"risk takes order commands and events, not {type(message).__name__}")
 

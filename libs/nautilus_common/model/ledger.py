@@ -25,7 +25,7 @@ from nautilus_common.model.account import Account, AccountSpec, account_from_spe
 from nautilus_common.model.enums import OrderSide
 from nautilus_common.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, Venue
 from nautilus_common.model.position import Position
-from nautilus_common.model.rounding import div_half_even, rescale_half_even
+from nautilus_common.model.rounding import div_half_even, raw_at, rescale_half_even
 from nautilus_common.model.terms import Terms
 from nautilus_common.model.values import quantity_from_raw
 from nautilus_common.model.xrates import ExchangeRates
@@ -50,11 +50,17 @@ class OpenOrder:
 
     __slots__ = ("accepted", "filled_raw", "init", "locked", "price_raw", "quantity_raw")
 
-    def __init__(self, init: OrderInitialized) -> None:
+    quantity_raw: int
+    price_raw: int | None
+
+    def __init__(self, init: OrderInitialized, instrument: Instrument | None) -> None:
         self.init = init
-        self.quantity_raw: int = init.quantity.raw
         price = init.price if init.price is not None else init.trigger_price
-        self.price_raw: int | None = None if price is None else price.raw
+        if instrument is None:  # risk will deny it
+            self.quantity_raw, self.price_raw = init.quantity.raw, None
+        else:
+            self.quantity_raw = raw_at(init.quantity, instrument.size_precision)
+            self.price_raw = None if price is None else raw_at(price, instrument.price_precision)
         self.filled_raw = 0
         self.locked = 0
         self.accepted = False
@@ -115,7 +121,7 @@ class Ledger:
     def on_submitted(self, init: OrderInitialized) -> None:
         """Know an order; it locks nothing before it is accepted."""
         if init.client_order_id not in self._orders:
-            self._orders[init.client_order_id] = OpenOrder(init)
+            self._orders[init.client_order_id] = OpenOrder(init, self.instruments.get(init.instrument_id))
 
     def order(self, client_order_id: ClientOrderId) -> OpenOrder | None:
         return self._orders.get(client_order_id)
@@ -187,8 +193,13 @@ class Ledger:
         if account.is_margin_account:
             amount = account.margin_raw(terms.instrument, terms.notional_raw(leaves, price), initial=True)
             amount = self._to_account(account, terms, amount, init.order_side)
+        elif init.order_side is SELL and terms.base is None:
+            amount = 0  # what a share is sold for comes in; there is nothing to set aside
         else:
-            amount = self.cash_cost(terms, init.order_side, leaves, price)[1]
+            currency, amount = self.cash_cost(terms, init.order_side, leaves, price)
+            base = account.base_currency
+            if base is not None and base != currency:
+                amount = self.xrates.convert(amount, currency, base, account.spec.venue, bid=False)
         return self._set_locked(order, amount)
 
     def _set_locked(self, order: OpenOrder, amount: int) -> bool:
@@ -201,7 +212,7 @@ class Ledger:
         terms = self.terms[instrument_id]
         account = self.by_venue[instrument_id.venue]
         if not account.is_margin_account:
-            account.lock(self.cash_cost(terms, init.order_side, 0, 0)[0], change)
+            account.lock(account.base_currency or self.cash_cost(terms, init.order_side, 0, 0)[0], change)
             return True
         total = self._init_sums.get(instrument_id, 0) + change
         self._init_sums[instrument_id] = total

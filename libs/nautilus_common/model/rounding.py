@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from nautilus_common.model.values import Price, Quantity
+
 
 def div_half_even(numerator: int, denominator: int) -> int:
     """`numerator` / `denominator` (> 0) rounded to the nearest integer, ties to even."""
@@ -24,3 +29,15 @@ def rescale_half_even(value: int, precision: int, target: int) -> int:
     if target >= precision:
         return value * 10 ** (target - precision)
     return div_half_even(value, 10 ** (precision - target))
+
+
+def raw_at(value: Price | Quantity, precision: int) -> int:
+    """The raw integer of a price or quantity at another precision; 7 with no decimals is 700 at precision 2.
+
+    Decimals beyond `precision` are cut: pre-trade risk denies such an order.
+    """
+    if value.precision == precision:
+        return value.raw
+    if value.precision < precision:
+        return value.raw * 10 ** (precision - value.precision)
+    return value.raw // 10 ** (value.precision - precision)

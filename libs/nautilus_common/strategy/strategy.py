@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from nautilus_common.strategy.log import Logger
     from nautilus_common.strategy.portfolio import Portfolio
 
+_ON_THE_WAY = (OrderStatus.SUBMITTED, OrderStatus.PENDING_UPDATE)
+"""States in which risk may still have the command: a cancel follows it through risk, so that it cannot overtake it."""
+
 
 class Strategy(Actor):
     """The base of trading strategies.
@@ -144,6 +147,7 @@ class Strategy(Actor):
             raise ValueError(
                 f"order {order.client_order_id} is {order.status.name}: an order is submitted once; make a new one"
             )
+        account_id = host.account_of(init.instrument_id).id  # raises for an unknown venue, before anything is known
         now = host.now_ns()
         handlers = self._handlers
         handlers.deliver(init)
@@ -153,7 +157,7 @@ class Strategy(Actor):
             init.strategy_id,
             init.instrument_id,
             init.client_order_id,
-            host.account_of(init.instrument_id).id,
+            account_id,
             now,
             now,
         )
@@ -209,6 +213,7 @@ class Strategy(Actor):
     def cancel_order(self, order: Order, client_id: object = None, params: dict[str, Any] | None = None) -> None:
         """Cancel an order; nothing happens when it is closed or being canceled already."""
         host = self._runtime("cancel_order")
+        in_flight = order.status in _ON_THE_WAY
         if not self._mark_pending_cancel(order, host):
             return
         command = CancelOrder(
@@ -219,7 +224,7 @@ class Strategy(Actor):
             order.venue_order_id,
             host.now_ns(),
         )
-        host.say(self._exec_channel(order.instrument_id.venue), command)
+        host.say(self._risk_channel if in_flight else self._exec_channel(order.instrument_id.venue), command)
 
     def cancel_orders(self, orders: list[Order], client_id: object = None, params: dict[str, Any] | None = None) -> None:
         """Cancel several orders, in this order."""
@@ -239,12 +244,13 @@ class Strategy(Actor):
         orders = list(dict.fromkeys([*self.cache.orders_open(**filters), *self.cache.orders_inflight(**filters)]))
         if not orders:
             return
+        in_flight = any(order.status in _ON_THE_WAY for order in orders)
         for order in orders:
             self._mark_pending_cancel(order, host)
         assert self.trader_id is not None
         assert isinstance(self.id, StrategyId)
         command = CancelAllOrders(self.trader_id, self.id, instrument_id, order_side, host.now_ns())
-        host.say(self._exec_channel(instrument_id.venue), command)
+        host.say(self._risk_channel if in_flight else self._exec_channel(instrument_id.venue), command)
 
     def _mark_pending_cancel(self, order: Order, host: Host) -> bool:
         if order.is_closed or order.is_pending_cancel or order.status is OrderStatus.INITIALIZED:

@@ -20,22 +20,22 @@ class BarPoint(NamedTuple):
     is_open: bool
 
 
-def bar_points(market: Market, view: StreamView, *, adaptive: bool) -> list[BarPoint]:
-    """The walk O, H, L, C of the bar just taken; `adaptive` takes the nearer of high and low first.
+def bar_points(market: Market, view: StreamView, *, adaptive: bool) -> tuple[list[BarPoint], StreamView | None]:
+    """(the walk O, H, L, C of the bar just taken, None); `adaptive` takes the nearer of high and low first.
 
     A LAST or MID bar moves both sides. BID and ASK bars of the same instant are walked together when the second of them
-    is taken; the first only waits.
+    is taken; the first only waits: (nothing, the stream of the second).
     """
     price_type = bar_price_type(view)
     if price_type not in (PriceType.BID, PriceType.ASK):
-        return _walk(market, view, view, adaptive)
+        return _walk(market, view, view, adaptive), None
     other = _partner(market, view, PriceType.ASK if price_type == PriceType.BID else PriceType.BID)
     if other is None:
-        return _walk(market, view, view, adaptive)
+        return _walk(market, view, view, adaptive), None
     if not other.has_row or other.value("ts_init") != view.value("ts_init"):
-        return []
+        return [], other
     bid, ask = (view, other) if price_type == PriceType.BID else (other, view)
-    return _walk(market, bid, ask, adaptive)
+    return _walk(market, bid, ask, adaptive), None
 
 
 def _walk(market: Market, bid: StreamView, ask: StreamView, adaptive: bool) -> list[BarPoint]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nautilus_common.engine import INF, MAX_NS, Tag
 from nautilus_common.kernels.scan import next_bar_trigger, next_quote_trigger, next_trade_trigger
 from nautilus_common.model.enums import AggregationSource, OrderSide, OrderType, PriceType, TimeInForce, TriggerType
+from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.terms import Terms
 
 if TYPE_CHECKING:
@@ -44,7 +45,9 @@ class VenueOrder:
         "venue_order_id",
     )
 
-    def __init__(self, init: OrderInitialized, position_id: PositionId, arrival: int) -> None:
+    def __init__(self, init: OrderInitialized, position_id: PositionId, arrival: int, instrument: Instrument) -> None:
+        price, trigger = init.price, init.trigger_price
+        price_precision = instrument.price_precision
         self.init = init
         self.position_id = position_id
         self.arrival = arrival
@@ -52,9 +55,9 @@ class VenueOrder:
         self.is_buy: bool = init.order_side is BUY
         self.is_stop: bool = init.order_type in STOP_TYPES
         self.on_last = init.trigger_type is LAST_PRICE
-        self.price_raw: int | None = None if init.price is None else init.price.raw
-        self.trigger_raw: int | None = None if init.trigger_price is None else init.trigger_price.raw
-        self.quantity_raw: int = init.quantity.raw
+        self.price_raw: int | None = None if price is None else raw_at(price, price_precision)
+        self.trigger_raw: int | None = None if trigger is None else raw_at(trigger, price_precision)
+        self.quantity_raw: int = raw_at(init.quantity, instrument.size_precision)
         self.filled_raw = 0
         self.expire_ns: int = init.expire_time_ns if init.time_in_force is GTD else 0
         self.is_open = True
@@ -74,10 +77,11 @@ class VenueOrder:
 class Scan:
     """How far one stream has been looked through for the next row that could make an order act."""
 
-    __slots__ = ("hit", "pos", "step", "view")
+    __slots__ = ("awaited_ns", "hit", "pos", "step", "view")
 
     def __init__(self, view: StreamView) -> None:
         self.view = view
+        self.awaited_ns = -1  # a row of this time matters whatever its prices are
         self.restart()
 
     def restart(self) -> None:
@@ -94,7 +98,9 @@ class Market:
         self.terms = Terms(instrument)
         self.ordinal = ordinal
         self.tick: int = instrument.price_increment.raw
-        used = [view for view in views if _drives(view, bar_execution)]
+        used = [view for view in views if view.spec.kind != "bar"]
+        if not used and bar_execution:  # beside ticks a bar would match again what they have matched
+            used = [view for view in views if _is_external(view)]
         self.scans = [Scan(view) for view in used]
         self.quotes = [view for view in used if view.spec.kind == "quote"]
         self.trades = [view for view in used if view.spec.kind == "trade"]
@@ -161,6 +167,12 @@ class Market:
         for scan in self.scans:
             scan.restart()
 
+    def await_row(self, view: StreamView, ts_ns: int) -> None:
+        """A row of `view` at `ts_ns`, if there is one, is the second half of what was just taken."""
+        for scan in self.scans:
+            if scan.view is view:
+                scan.awaited_ns = ts_ns
+
     def by_priority(self) -> list[VenueOrder]:
         """Buys, then sells; the nearest price first, then the oldest."""
         buys = sorted((o for o in self.orders.values() if o.is_buy), key=_buy_priority)
@@ -202,6 +214,8 @@ class Market:
         view = scan.view
         if self.held:
             return (view.tag_of(view.pos), True) if view.pos < view.length else (INF, True)
+        if scan.awaited_ns >= 0 and view.pos < view.length and view.ts[view.pos] == scan.awaited_ns:
+            return view.tag_of(view.pos), True
         start = max(scan.pos, view.pos)
         if scan.hit and scan.pos >= view.pos:
             return view.tag_of(scan.pos), True
@@ -252,12 +266,10 @@ def quarter_size(volume: int, increment: int) -> int:
     return max(volume // 4 // increment * increment, increment)
 
 
-def _drives(view: StreamView, bar_execution: bool) -> bool:
-    if view.spec.kind != "bar":
-        return True
+def _is_external(view: StreamView) -> bool:
     bar_type = view.spec.bar_type
     assert bar_type is not None
-    return bar_execution and bar_type.aggregation_source == AggregationSource.EXTERNAL
+    return bar_type.aggregation_source == AggregationSource.EXTERNAL
 
 
 def _newest(views: list[StreamView]) -> StreamView | None:

@@ -24,11 +24,16 @@ from nautilus_common.messages.events import (
 )
 from nautilus_common.model.enums import LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
 from nautilus_common.model.identifiers import (
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    VenueOrderId,
     unchecked_position_id,
     unchecked_trade_id,
     unchecked_venue_order_id,
 )
-from nautilus_common.model.identifiers import ClientOrderId, InstrumentId, PositionId, StrategyId, VenueOrderId
+from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.values import Price, price_from_raw, quantity_from_raw
 from nautilus_common.venues.simulated.bars import bar_points
 from nautilus_common.venues.simulated.market import Market, Scan, VenueOrder
@@ -94,12 +99,9 @@ class SimulatedVenue:
     # -- rows and expiries -------------------------------------------------------------------------------------------
 
     def take_row(self, market: Market, scan: Scan, ts_ns: int, say: Say) -> bool:
-        """Match the resting orders against the row just taken; True when a held order waits for its turn."""
+        """Match the resting orders against the row just taken; True when held orders have their first price now."""
         self._say, self._ts = say, ts_ns
         kind = scan.view.spec.kind
-        if market.held:
-            market.refresh()
-            return True
         if kind == "bar":
             self._match_bar(market, scan)
         elif kind == "trade" and market.quotes and any(view.has_row for view in market.quotes):
@@ -107,7 +109,7 @@ class SimulatedVenue:
         else:
             market.refresh()
             self._match_book(market)
-        return False
+        return bool(market.held) and market.is_set
 
     def release_held(self, market: Market, ts_ns: int, say: Say) -> None:
         """Carry out the market orders that came before the instrument had any price."""
@@ -145,12 +147,15 @@ class SimulatedVenue:
             if order.is_stop:
                 if order.on_last and _reached(order.is_buy, price, order.level):
                     self._trigger(market, order)
-            elif aggressor != (1 if order.is_buy else 2) and _passed(order.is_buy, price, order.level):
+            elif aggressor != (1 if order.is_buy else 2) and self._passed(order, price):
                 self._fill_passively(market, order, size)
 
     def _match_bar(self, market: Market, scan: Scan) -> None:
         """Walk the four points of a bar; between points a stop fills at its trigger price, at the open at the open."""
-        for point in bar_points(market, scan.view, adaptive=self.config.bar_adaptive_high_low_ordering):
+        points, awaited = bar_points(market, scan.view, adaptive=self.config.bar_adaptive_high_low_ordering)
+        if awaited is not None:
+            market.await_row(awaited, self._ts)
+        for point in points:
             market.set_top(point.bid, point.ask, point.size, point.size)
             for order in market.by_priority():
                 if not order.is_open:
@@ -162,7 +167,10 @@ class SimulatedVenue:
                     self._trigger(market, order, at=None if point.is_open else order.level)
 
     def _limit_reached(self, market: Market, order: VenueOrder) -> bool:
-        price = market.ask if order.is_buy else market.bid
+        return self._passed(order, market.ask if order.is_buy else market.bid)
+
+    def _passed(self, order: VenueOrder, price: int) -> bool:
+        """True when the market at `price` fills a resting limit order; at exactly its price, by the fill model's chance."""
         level = order.level
         if price == level:
             return self.config.fill_model.is_limit_filled()
@@ -174,7 +182,7 @@ class SimulatedVenue:
         )
 
     def _trigger(self, market: Market, order: VenueOrder, at: int | None = None) -> None:
-        """A stop is reached: a stop-market order fills, a stop-limit order becomes a limit order."""
+        """A stop is reached, at the price `at` when that lies within a bar: it fills, or becomes a limit order."""
         if order.init.order_type is STOP_MARKET:
             market.remove(order)
             order.is_open = True
@@ -183,8 +191,21 @@ class SimulatedVenue:
         order.is_stop = False
         market.changed()
         self._event(order, OrderTriggered)
-        if order.is_open and self._is_marketable(market, order):
-            self._fill_limit_on_arrival(market, order)
+        assert order.price_raw is not None
+        best = at if at is not None else market.ask if order.is_buy else market.bid
+        self._arrive(market, order, best)
+
+    def _arrive(self, market: Market, order: VenueOrder, best: int) -> None:
+        """A limit order meets the market, whose best opposite price is `best`: it takes, or it is refused, or it may rest."""
+        assert order.price_raw is not None
+        if order.price_raw >= best if order.is_buy else order.price_raw <= best:
+            if order.init.post_only:
+                market.remove(order)
+                self._say_rejected(order, self._post_only_reason(market, order))
+            else:
+                self._fill_limit_on_arrival(market, order, best)
+        elif order.init.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+            self._cancel(market, order)
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -195,7 +216,7 @@ class SimulatedVenue:
         assert market is not None, f"risk let pass an order for {init.instrument_id}, which {self._name} does not trade"
         market.refresh()
         self._arrivals += 1
-        order = VenueOrder(init, self._position_for(command), self._arrivals)
+        order = VenueOrder(init, self._position_for(command), self._arrivals, market.instrument)
         self._known[init.client_order_id] = order
         self._instrument_ids.setdefault(order.position_id, init.instrument_id)
         reason = self._refusal(market, order)
@@ -212,7 +233,7 @@ class SimulatedVenue:
     def _submit_market(self, market: Market, order: VenueOrder) -> None:
         if self.config.use_market_order_acks:
             self._event(order, OrderAccepted)
-        if not market.is_set:
+        if not market.is_set or market.held:
             market.held.append(order)
             market.changed()
             return
@@ -223,19 +244,19 @@ class SimulatedVenue:
         if order.init.time_in_force is DAY:
             order.expire_ns = (self._ts // DAY_NS + 1) * DAY_NS
         if order.is_stop:
-            if self._stop_reached(market, order):
+            if market.is_set and self._stop_reached(market, order):
                 self._trigger(market, order)
-            if order.is_open:
-                self._rest(market, order)
-            return
-        if self._is_marketable(market, order):
-            self._fill_limit_on_arrival(market, order)
+        elif market.is_set:
+            self._arrive(market, order, market.ask if order.is_buy else market.bid)
         elif order.init.time_in_force in (IOC, FOK):
             self._cancel(market, order)
         if order.is_open:
             self._rest(market, order)
 
     def _rest(self, market: Market, order: VenueOrder) -> None:
+        if self._is_reduce_only(order) and self._reducible(order) == 0:
+            self._cancel(market, order)  # it has closed its position on arrival
+            return
         market.add(order)
         if order.expire_ns:
             heappush(self._expiries, (order.expire_ns, order.arrival, order))
@@ -302,9 +323,16 @@ class SimulatedVenue:
 
     def _modify(self, market: Market, order: VenueOrder, command: ModifyOrder) -> str | None:
         """Apply a modification; the reason when it cannot be."""
-        quantity = order.quantity_raw if command.quantity is None else command.quantity.raw
-        price = order.price_raw if command.price is None else command.price.raw
-        trigger = order.trigger_raw if command.trigger_price is None else command.trigger_price.raw
+        if command.price is not None and order.price_raw is None:
+            return f"a {order.init.order_type.name} order has no price"
+        if command.trigger_price is not None and not order.is_stop:
+            return f"a {order.init.order_type.name} order has no trigger price" + (
+                "" if order.trigger_raw is None else " any more: it was triggered"
+            )
+        sizes, prices = market.instrument.size_precision, market.instrument.price_precision
+        quantity = order.quantity_raw if command.quantity is None else raw_at(command.quantity, sizes)
+        price = order.price_raw if command.price is None else raw_at(command.price, prices)
+        trigger = order.trigger_raw if command.trigger_price is None else raw_at(command.trigger_price, prices)
         if quantity < order.filled_raw:
             return f"quantity {command.quantity} is below the filled quantity"
         if order.init.post_only and not order.is_stop and price is not None and _crosses(market, order.is_buy, price):
@@ -318,8 +346,11 @@ class SimulatedVenue:
         self._say_updated(market, order)
         if order.leaves_raw == 0:
             self._cancel(market, order)
-        elif not order.is_stop and self._is_marketable(market, order):
-            self._fill_limit_on_arrival(market, order)
+        elif order.is_stop:
+            if market.is_set and self._stop_reached(market, order):
+                self._trigger(market, order)
+        elif order.price_raw is not None and market.is_set:
+            self._arrive(market, order, market.ask if order.is_buy else market.bid)
         return None
 
     # -- refusals ----------------------------------------------------------------------------------------------------
@@ -327,21 +358,27 @@ class SimulatedVenue:
     def _refusal(self, market: Market, order: VenueOrder) -> str | None:
         """Why an order is not taken; None when it is."""
         init = order.init
-        if init.reduce_only and self.config.use_reduce_only:
-            held = self._positions.get(order.position_id, 0)
-            if held == 0 or (held > 0) == order.is_buy:
-                return f"REDUCE_ONLY {init.order_type.name} {init.order_side.name} order would have increased position"
-        if init.time_in_force is GTD and not self.config.support_gtd_orders:
-            return "GTD orders are not supported"
-        if order.expire_ns and order.expire_ns <= self._ts:  # it expired on its way here
-            return f"GTD expire time {order.expire_ns} ns is not after arrival at {self._ts} ns"
+        if self._is_reduce_only(order) and self._reducible(order) == 0:
+            return f"REDUCE_ONLY {self._about(init)} would have increased position"
+        if init.time_in_force is GTD:
+            if not self.config.support_gtd_orders:
+                return "GTD orders are not supported"
+            if order.expire_ns <= self._ts:
+                return f"GTD order has expired on its way: expire time {order.expire_ns} ns, arrived at {self._ts} ns"
+        if not market.is_set:
+            return None
         if order.is_stop:
-            if market.is_set and self.config.reject_stop_orders and self._stop_reached(market, order):
+            if self.config.reject_stop_orders and self._stop_reached(market, order):
                 return f"{self._about(init)} stop px of {init.trigger_price} was in the market: {self._around(market)}"
         elif init.post_only and order.price_raw is not None and _crosses(market, order.is_buy, order.price_raw):
-            about = f"POST_ONLY {self._about(init)}"
-            return f"{about} limit px of {init.price} would have been a TAKER: {self._around(market)}"
+            return self._post_only_reason(market, order)
         return None
+
+    def _post_only_reason(self, market: Market, order: VenueOrder) -> str:
+        assert order.price_raw is not None
+        limit = self._price(market, order.price_raw)
+        about = f"POST_ONLY {self._about(order.init)}"
+        return f"{about} limit px of {limit} would have been a TAKER: {self._around(market)}"
 
     def _about(self, init: OrderInitialized) -> str:
         return f"{init.order_type.name} {init.order_side.name} order"
@@ -354,9 +391,8 @@ class SimulatedVenue:
     def _fill_aggressively(self, market: Market, order: VenueOrder, at: int | None = None) -> None:
         """Fill at the opposite side of the book; what the book does not hold fills one increment worse."""
         price = at if at is not None else market.ask if order.is_buy else market.bid
-        worse = market.tick if order.is_buy else -market.tick
         if self.config.fill_model.is_slipped():
-            price += worse
+            price = _worse(market, order, price)
         size = market.ask_size if order.is_buy else market.bid_size
         tif = order.init.time_in_force
         quantity = self._reducible(order)
@@ -371,20 +407,19 @@ class SimulatedVenue:
             if tif is IOC:
                 self._cancel(market, order)
                 return
-            self._fill(market, order, left, price + worse, TAKER)
+            self._fill(market, order, left, _worse(market, order, price), TAKER)
         if order.is_open:
             self._cancel(market, order)
 
-    def _fill_limit_on_arrival(self, market: Market, order: VenueOrder) -> None:
-        """A limit order that crosses takes what the top of the book holds; the rest of it rests, or is canceled."""
+    def _fill_limit_on_arrival(self, market: Market, order: VenueOrder, price: int) -> None:
+        """A limit order that crosses takes at `price` what the top of the book holds; the rest rests, or is canceled."""
         size = market.ask_size if order.is_buy else market.bid_size
         quantity = self._reducible(order)
         tif = order.init.time_in_force
         if tif is FOK and size < quantity:
             self._cancel(market, order)
             return
-        price = market.ask if order.is_buy else market.bid
-        if size:
+        if size and quantity:
             self._fill(market, order, min(quantity, size), price, TAKER)
         if order.is_open and tif in (IOC, FOK):
             self._cancel(market, order)
@@ -396,10 +431,14 @@ class SimulatedVenue:
             self._fill(market, order, quantity, order.price_raw, MAKER)
 
     def _reducible(self, order: VenueOrder) -> int:
-        """What may still be filled: a reduce-only order never more than its position holds."""
-        if order.init.reduce_only and self.config.use_reduce_only:
-            return min(order.leaves_raw, abs(self._positions.get(order.position_id, 0)))
-        return order.leaves_raw
+        """What may still be filled: of a reduce-only order never more than its position holds on the other side."""
+        if not self._is_reduce_only(order):
+            return order.leaves_raw
+        held = self._positions.get(order.position_id, 0)
+        return 0 if held == 0 or (held > 0) == order.is_buy else min(order.leaves_raw, abs(held))
+
+    def _is_reduce_only(self, order: VenueOrder) -> bool:
+        return order.init.reduce_only and self.config.use_reduce_only
 
     def _fill(self, market: Market, order: VenueOrder, qty_raw: int, px_raw: int, liquidity: LiquiditySide) -> None:
         init = order.init
@@ -434,17 +473,18 @@ class SimulatedVenue:
             ),
         )
         if market.orders:
-            self._shrink_reduce_only(market, order.position_id, position)
+            self._shrink_reduce_only(market, order.position_id)
 
-    def _shrink_reduce_only(self, market: Market, position_id: PositionId, position: int) -> None:
+    def _shrink_reduce_only(self, market: Market, position_id: PositionId) -> None:
         """Reduce-only orders follow the position that they close: smaller with it, gone with it."""
         for order in list(market.orders.values()):
-            if order.position_id != position_id or not order.init.reduce_only or not self.config.use_reduce_only:
+            if order.position_id != position_id or not self._is_reduce_only(order):
                 continue
-            if position == 0:
+            left = self._reducible(order)
+            if left == 0:
                 self._cancel(market, order)
-            elif order.leaves_raw > abs(position):
-                order.quantity_raw = order.filled_raw + abs(position)
+            elif order.leaves_raw > left:
+                order.quantity_raw = order.filled_raw + left
                 self._say_updated(market, order)
 
     # -- what is said ------------------------------------------------------------------------------------------------
@@ -538,9 +578,6 @@ class SimulatedVenue:
     def _price(self, market: Market, raw: int) -> Price:
         return price_from_raw(raw, market.instrument.price_precision)
 
-    def _is_marketable(self, market: Market, order: VenueOrder) -> bool:
-        return market.is_set and order.price_raw is not None and _crosses(market, order.is_buy, order.price_raw)
-
 
 def _crosses(market: Market, is_buy: bool, price: int) -> bool:
     return market.is_set and (price >= market.ask if is_buy else price <= market.bid)
@@ -551,9 +588,12 @@ def _reached(is_buy: bool, price: int, trigger: int) -> bool:
     return price >= trigger if is_buy else price <= trigger
 
 
-def _passed(is_buy: bool, price: int, limit: int) -> bool:
-    """True when a trade at `price` would have filled a limit order at `limit`."""
-    return price <= limit if is_buy else price >= limit
+def _worse(market: Market, order: VenueOrder, price: int) -> int:
+    """One increment worse for the order; what cannot be negative stays above zero."""
+    if order.is_buy:
+        return price + market.tick
+    worse = price - market.tick
+    return worse if worse > 0 or market.instrument.allows_negative_price() else price
 
 
 def _mix(ordinal: int, ts_ns: int) -> int:
