@@ -146,6 +146,8 @@ class NaiveRun:
     def act(self, engine: Any, action: Any) -> None:
         outbox = self.outboxes[engine.rank]
         action(outbox)
+        if not outbox.pending:
+            return
         self.log.extend(engine.rank, list(outbox.pending))
         self.said += [(said, channel, repr(message)) for said, channel, message in outbox.pending]
         self.undelivered += outbox.pending

@@ -74,7 +74,7 @@ PLANS = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 @given(PLANS)
 def test_same_digest_as_the_naive_loop(plan):
     naive = reference_of(plan)
