@@ -131,15 +131,17 @@ class Market:
             self._refresh_from_bars()
 
     def _refresh_from_bars(self) -> None:
-        """BID and ASK bars each set their own side; any other bar sets both."""
+        """BID and ASK bars each set their own side, where there are both; any other bar sets both."""
+        sides = {bar_price_type(view) for view in self.bars}
+        paired = PriceType.BID in sides and PriceType.ASK in sides
         for view in self.bars:
             if not view.has_row:
                 continue
             close, size = view.value("close"), closing_size(view.value("volume"), self.instrument.size_increment.raw)
             price_type = bar_price_type(view)
-            if price_type != PriceType.ASK or not self.is_set:
+            if price_type != PriceType.ASK or not paired or not self.is_set:
                 self.bid, self.bid_size = close, size
-            if price_type != PriceType.BID or not self.is_set:
+            if price_type != PriceType.BID or not paired or not self.is_set:
                 self.ask, self.ask_size = close, size
             self.is_set = True
 
