@@ -172,6 +172,11 @@ class Account:
     def is_margin_account(self) -> bool:
         return self.type == AccountType.MARGIN
 
+    def holds_apart(self, instrument: Instrument) -> bool:
+        """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of an
+        account that has a base currency only."""
+        return self.base_currency is not None or instrument.get_base_currency() is None
+
     def currencies(self) -> list[Currency]:
         return list(self._totals)
 
