@@ -83,6 +83,7 @@ class Engine(Protocol):
 
     name: str
     rank: int
+    reactive: bool  # it never speaks unless it is spoken to: its horizon is always INF
 
     def feed(self, block: Block) -> None:
         """Market data up to ``block.end`` become visible (columns, not objects)."""
@@ -99,9 +100,3 @@ class Engine(Protocol):
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         """Take a message; the caller has let me run every stimulus of my own below `tag`."""
-
-    def snapshot(self) -> bytes:
-        """My state as bytes."""
-
-    def restore(self, state: bytes) -> None:
-        """Become what `snapshot` described."""

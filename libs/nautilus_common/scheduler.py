@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from nautilus_common.engine import INF, PHASE_STOP, Outbox, Tag
+from nautilus_common.engine import INF, PHASE_ROW, PHASE_STOP, Outbox, Tag
 
 if TYPE_CHECKING:
     from nautilus_common.bus.memory import MemoryBus
@@ -30,11 +30,12 @@ class Scheduler:
     ) -> None:
         assert [engine.rank for engine in engines] == sorted(engine.rank for engine in engines)
         self.engines = engines
+        self._asked = [engine for engine in engines if not getattr(engine, "reactive", False)]
         self._bus = bus
         self._sources = sources
         self._ends: list[Tag] = [(0, 0, rank, 0) for rank in range(len(sources))]
         self._outboxes = {engine.rank: Outbox(engine.name, engine.rank) for engine in engines}
-        self._horizons: dict[int, Tag] = {}
+        self._horizons: dict[int, Tag | None] = {}
         self._on_feed = on_feed
         self.frontier: Tag = min(self._ends, default=INF)
         self.last_row_ns = 0
@@ -52,26 +53,42 @@ class Scheduler:
         """Go on until nothing at or below `end` is left to do; without `end`, nothing of the instant of the last row."""
         bus = self._bus
         while True:
-            until = end if end is not None else self._end_of_data()
+            frontier = self.frontier
+            until = end if end is not None else INF if frontier < INF else self._end_of_data()
             engine, horizon, second = self._smallest_horizon()
             message = bus.next_tag()
             smallest = message if message < horizon else horizon
-            if smallest >= self.frontier and self.frontier < INF and self.frontier <= until:
+            if smallest >= frontier and frontier < INF and frontier <= until:
                 self._feed()
-                continue
-            if smallest > until or smallest >= INF:
+            elif smallest > until or smallest >= INF:
                 self._finish(until)
                 return
-            if message < horizon:
-                self._deliver()
+            elif message < horizon:
+                self._deliver_turn(message)
             else:
                 assert engine is not None
-                limit = min(second, message, until)
-                self._run_engine(engine, limit if limit < self.frontier else self.frontier)
+                limit = second if second < message else message
+                if until < limit:
+                    limit = until
+                self._run_engine(engine, limit if limit < frontier else frontier)
+
+    def _deliver_turn(self, tag: Tag) -> None:
+        """Deliver the smallest message, and with it the rest of its turn where no engine has a stimulus of its own in it.
+
+        Own stimuli of a turn come at its first steps (rows at 0 and 1, timers at 0). Once a message of a later step is
+        the smallest of all, what is left of the turn are messages only, whatever the horizons.
+        """
+        bus = self._bus
+        self._deliver()
+        if tag[4] < 1 or (tag[4] < 2 and tag[1] == PHASE_ROW):
+            return
+        turn = tag[:4]
+        while bus.next_tag()[:4] == turn:
+            self._deliver()
 
     def _end_of_data(self) -> Tag:
-        """Timers go on for ever; a run ends with its data, which is known when all streams are read."""
-        return INF if self.frontier < INF else (self.last_row_ns, PHASE_STOP)
+        """Timers go on for ever; a run ends with its data, which is known once all streams are read."""
+        return (self.last_row_ns, PHASE_STOP)
 
     def settle(self) -> None:
         """Deliver what is still under way, latencies included, and nothing else."""
@@ -84,7 +101,7 @@ class Scheduler:
         frontier = self.frontier
         best: Engine | None = None
         smallest = second = INF
-        for engine in self.engines:
+        for engine in self._asked:
             horizon = horizons.get(engine.rank)
             if horizon is None:
                 horizon = horizons[engine.rank] = engine.horizon(frontier)
@@ -96,10 +113,15 @@ class Scheduler:
 
     def _deliver(self) -> None:
         tag, channel, message = self._bus.pop()
+        horizons = self._horizons
+        outboxes = self._outboxes
         for engine in self._bus.receivers(channel):
-            outbox = self._outboxes[engine.rank]
+            rank = engine.rank
+            outbox = outboxes[rank]
             engine.handle(tag, message, outbox)
-            self._settle(engine, outbox)
+            horizons[rank] = None
+            if outbox.pending:
+                self._bus.take(outbox)
 
     def _run_engine(self, engine: Engine, until: Tag) -> None:
         outbox = self._outboxes[engine.rank]
@@ -107,7 +129,7 @@ class Scheduler:
         self._settle(engine, outbox)
 
     def _settle(self, engine: Engine, outbox: Outbox) -> None:
-        self._horizons.pop(engine.rank, None)
+        self._horizons[engine.rank] = None
         if outbox.pending:
             self._bus.take(outbox)
 
@@ -143,4 +165,4 @@ class Scheduler:
             outbox = self._outboxes[engine.rank]
             engine.run(limit, outbox)
             assert not outbox.pending, f"{engine.name} spoke at the end of the run against its horizon"
-            self._horizons.pop(engine.rank, None)
+            self._horizons[engine.rank] = None

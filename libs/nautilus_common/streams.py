@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nautilus_common.engine import INF, PHASE_ROW, Tag
+from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, Tag
 from nautilus_common.messages.blocks import KIND_COLUMNS, Block
 from nautilus_common.model.data import BarType
 from nautilus_common.model.identifiers import InstrumentId
@@ -37,11 +37,12 @@ class StreamSpec(msgspec.Struct, frozen=True):
 class StreamView:
     """The visible rows of one stream and how many of them its engine has taken."""
 
-    __slots__ = ("_views", "columns", "end", "first_row", "length", "past", "pos", "row_step", "spec", "ts")
+    __slots__ = ("_views", "block", "columns", "end", "first_row", "length", "past", "pos", "row_step", "spec", "ts")
 
     def __init__(self, spec: StreamSpec, micro: int, data_rank: int) -> None:
         self.spec = spec
         self.row_step = (micro, data_rank, 0)
+        self.block: Block | None = None
         self.columns: dict[str, np.ndarray] = {}
         self._views: dict[str, memoryview] = {}
         self.ts: memoryview = memoryview(b"").cast("q")
@@ -57,6 +58,7 @@ class StreamView:
             raise AssertionError(f"stream {self.spec.rank}: {self.length - self.pos} rows were not taken before the next block")
         if self.length:
             self._keep_past()
+        self.block = block
         self.columns = block.columns
         self._views = {name: memoryview(column) for name, column in block.columns.items()}
         self.ts = self._views["ts_init"]
@@ -152,6 +154,7 @@ class MarketView:
 
     def __init__(self, specs: list[StreamSpec], data_rank: int, micro: int = OTHERS_MICRO) -> None:
         self.streams = [StreamView(spec, micro, data_rank) for spec in specs]
+        self._next_ns = MAX_NS  # time of the earliest row that was not taken
         self._quotes: dict[InstrumentId, list[StreamView]] = {}
         self._trades: dict[InstrumentId, list[StreamView]] = {}
         self._bars: dict[InstrumentId, list[StreamView]] = {}
@@ -160,15 +163,29 @@ class MarketView:
             by_kind.setdefault(stream.spec.instrument_id, []).append(stream)
 
     def feed(self, block: Block) -> None:
-        self.streams[block.stream].feed(block)
+        """Show a block; a view that several engines share is shown it once."""
+        stream = self.streams[block.stream]
+        if stream.block is not block:
+            stream.feed(block)
+            self._next_ns = 0
 
     def advance(self, until: Tag) -> None:
         """Take every row with tag <= `until` without looking at it."""
         ts_until = until[0]
+        if ts_until < self._next_ns:
+            return
+        nearest = MAX_NS
         for stream in self.streams:
             pos = stream.pos
-            if pos < stream.length and stream.ts[pos] <= ts_until:
-                stream.pos = stream.stop(until)
+            if pos < stream.length:
+                ts = stream.ts
+                if ts[pos] <= ts_until:
+                    pos = stream.pos = stream.stop(until)
+                    if pos == stream.length:
+                        continue
+                if ts[pos] < nearest:
+                    nearest = ts[pos]
+        self._next_ns = nearest
 
     def of_instrument(self, instrument_id: InstrumentId) -> list[StreamView]:
         return [stream for stream in self.streams if stream.spec.instrument_id == instrument_id]

@@ -13,7 +13,9 @@ Names and arguments are NautilusTrader's. A run is a function of what was added:
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -29,13 +31,14 @@ from nautilus_common.journal import EventLog
 from nautilus_common.model.account import AccountSpec
 from nautilus_common.model.enums import AccountType, OmsType
 from nautilus_common.model.identifiers import AccountId, InstrumentId, TraderId, Venue
+from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.values import Currency, Money
 from nautilus_common.scheduler import Scheduler
 from nautilus_common.strategy.actor import Actor
 from nautilus_common.strategy.clock import to_ns
 from nautilus_common.strategy.log import LogSettings
 from nautilus_common.strategy.strategy import Strategy
-from nautilus_common.streams import StreamSpec
+from nautilus_common.streams import MarketView, StreamSpec
 from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 from nautilus_common.venues.simulated.models import FillModel, LatencyModel, MakerTakerFeeModel
 from nautilus_common.venues.simulated.rollover import RolloverRates
@@ -323,7 +326,8 @@ class BacktestEngine:
             venue.fill_model.reset()
         self._run = _Run(self, _time_ns(start), _time_ns(end))
         try:
-            self._run.execute()
+            with _rare_collections():
+                self._run.execute()
         finally:
             self._run.close()
 
@@ -412,6 +416,19 @@ class BacktestEngine:
         return reports.account_report(state for state in states if state.account_id.value.rpartition("-")[0] == name)
 
 
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Let the garbage collector look less often: a run makes many objects that live to its end, and few cycles."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+
+
 class _Run:
     """The engines of one run, wired: the one place where the topology of a backtest is decided."""
 
@@ -432,14 +449,14 @@ class _Run:
             ExecutionEngine(venue, instruments, specs, rank, data_rank)
             for rank, venue in enumerate(owner._venues.values())
         ]
-        self.portfolio = PortfolioEngine(
-            instruments, accounts, specs, data_rank + 1, data_rank, config.equity_interval_ns
-        )
-        self.risk = RiskEngine(config.risk_engine, instruments, accounts, specs, data_rank + 2, data_rank)
+        # The engines of one process share one ledger: they would fold the same events into the same state.
+        ledger = Ledger(instruments, accounts, MarketView(specs, data_rank), keep_closed=True)
+        self.portfolio = PortfolioEngine(ledger, data_rank + 1, config.equity_interval_ns)
+        self.risk = RiskEngine(config.risk_engine, instruments, ledger, data_rank + 2)
         self.host = StrategyHostEngine(
             owner.trader_id,
             instruments,
-            accounts,
+            ledger,
             specs,
             data_rank + 3,
             data_rank,
@@ -455,11 +472,11 @@ class _Run:
         self.scheduler = Scheduler(engines, bus, sources, self._on_feed)
 
     def _subscribe(self, bus: MemoryBus) -> None:
+        """Who hears what. Risk reads the shared ledger, so that it need not hear the events that the others fold."""
         for pattern in ("evt.order.>", "evt.adjustment.>"):
-            for engine in (self.host, self.risk, self.portfolio):
+            for engine in (self.host, self.portfolio):
                 bus.subscribe(pattern, engine)
         bus.subscribe("cmd.risk.>", self.risk)
-        bus.subscribe("cmd.risk.>", self.portfolio)
         for gateway in self.gateways:
             for channel in gateway.channels:
                 bus.subscribe(channel, gateway)

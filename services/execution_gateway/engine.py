@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 class ExecutionEngine:
     """`Engine` of one venue."""
 
+    reactive = False
+
     def __init__(
         self,
         config: SimulatedVenueConfig,

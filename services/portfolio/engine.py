@@ -11,37 +11,30 @@ from typing import TYPE_CHECKING
 from nautilus_common.engine import INF, EngineError, Outbox, Tag
 from nautilus_common.messages import subjects
 from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
-from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent, OrderFilled
+from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.position_events import position_event
-from nautilus_common.streams import MarketView, StreamSpec
 from services.portfolio.equity import EquityCurve
 
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
-    from nautilus_common.model.account import Account, AccountSpec
-    from nautilus_common.model.identifiers import AccountId, InstrumentId, StrategyId
-    from nautilus_common.model.instruments import Instrument
+    from nautilus_common.model.account import Account
+    from nautilus_common.model.identifiers import AccountId, StrategyId
 
 
 class PortfolioEngine:
     """`Engine` of the ledger that is published."""
 
-    def __init__(
-        self,
-        instruments: dict[InstrumentId, Instrument],
-        accounts: list[AccountSpec],
-        specs: list[StreamSpec],
-        rank: int,
-        data_rank: int,
-        equity_interval_ns: int = 3_600_000_000_000,
-    ) -> None:
+    #: It never speaks unless it is spoken to, so its horizon need not be asked.
+    reactive = True
+
+    def __init__(self, ledger: Ledger, rank: int, equity_interval_ns: int = 3_600_000_000_000) -> None:
         self.name = "portfolio"
         self.rank = rank
-        self._view = MarketView(specs, data_rank)
-        self.ledger = Ledger(instruments, accounts, self._view)
-        self.equity = EquityCurve(self.ledger, self._view, equity_interval_ns)
+        self.ledger = ledger
+        self._view = ledger.market
+        self.equity = EquityCurve(ledger, self._view, equity_interval_ns)
         self.account_states: list[AccountState] = []
         self._position_channels: dict[StrategyId, str] = {}
         self._account_channels: dict[AccountId, str] = {}
@@ -68,29 +61,28 @@ class PortfolioEngine:
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self.equity.advance(tag)
         match message:
-            case OrderFilled():
-                self._on_filled(tag, message, out)
+            case OrderEvent() | AccountAdjusted():
+                self._on_event(tag, message, out)
             case SubmitOrder():
                 self.ledger.on_submitted(message.order)
             case ModifyOrder() | CancelOrder() | CancelAllOrders():
                 pass  # what comes of it is an event
-            case OrderEvent():
-                if self.ledger.on_order_event(message):
-                    self._say_account(tag, self.ledger.by_venue[message.instrument_id.venue], out)
-            case AccountAdjusted():
-                self.ledger.on_adjusted(message)
-                self._say_account(tag, self.ledger.accounts[message.account_id], out)
             case _:
                 raise EngineError(f"portfolio takes orders and their events, not {type(message).__name__}")
 
-    def _on_filled(self, tag: Tag, fill: OrderFilled, out: Outbox) -> None:
-        changes = self.ledger.on_filled(fill)
-        channel = self._position_channels.get(fill.strategy_id)
-        if channel is None:
-            channel = self._position_channels[fill.strategy_id] = subjects.position_events(fill.strategy_id)
-        for change in changes:
-            out.say(tag, channel, position_event(change, tag[0]))
-        self._say_account(tag, self.ledger.accounts[fill.account_id], out)
+    def _on_event(self, tag: Tag, event: OrderEvent | AccountAdjusted, out: Outbox) -> None:
+        folded = self.ledger.fold(tag, event)
+        if not folded.balances:
+            return
+        if folded.positions:
+            strategy_id = folded.positions[0].fill.strategy_id
+            channel = self._position_channels.get(strategy_id)
+            if channel is None:
+                channel = self._position_channels[strategy_id] = subjects.position_events(strategy_id)
+            for change in folded.positions:
+                out.say(tag, channel, position_event(change, tag[0]))
+        assert event.account_id is not None
+        self._say_account(tag, self.ledger.accounts[event.account_id], out)
 
     def _say_account(self, tag: Tag, account: Account, out: Outbox, *, reported: bool = False) -> None:
         state = account.state(tag[0], reported=reported)

@@ -11,7 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 from nautilus_common.model.enums import OmsType, OrderSide, OrderType, TimeInForce, TradingState
-from nautilus_common.model.ledger import notional_raw
 from nautilus_common.model.rounding import raw_at
 
 if TYPE_CHECKING:
@@ -20,24 +19,30 @@ if TYPE_CHECKING:
     from nautilus_common.model.account import Account
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.model.ledger import Ledger
+    from nautilus_common.model.terms import Terms
     from nautilus_common.model.values import Price, Quantity
     from services.risk.config import RateLimit, RiskEngineConfig
+
+# Members of enums are slow to look up where every order passes.
+BUY, SELL = OrderSide.BUY, OrderSide.SELL
+ACTIVE, HALTED, REDUCING = TradingState.ACTIVE, TradingState.HALTED, TradingState.REDUCING
+GTD = TimeInForce.GTD
+SUPPORTED_TYPES = (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
+UNSUPPORTED_TIMES = (TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE)
 
 
 class Submission(NamedTuple):
     """All that a check may look at."""
 
     command: SubmitOrder
+    order: OrderInitialized
     instrument: Instrument
+    terms: Terms
     ledger: Ledger
     account: Account
     config: RiskEngineConfig
     state: TradingState
     ts_ns: int
-
-    @property
-    def order(self) -> OrderInitialized:
-        return self.command.order
 
     @property
     def quantity_raw(self) -> int:
@@ -62,20 +67,20 @@ class Throttler:
 
 
 def check_trading_state(s: Submission) -> str | None:
-    if s.state == TradingState.ACTIVE:
+    if s.state is ACTIVE:
         return None
-    if s.state == TradingState.HALTED:
+    if s.state is HALTED:
         return "TRADING_HALTED: the trading state is HALTED; cancels pass, new orders do not"
     net = s.ledger.net_raw.get(s.instrument.id, 0)
-    if (net > 0 and s.order.order_side == OrderSide.BUY) or (net < 0 and s.order.order_side == OrderSide.SELL):
+    if (net > 0 and s.order.order_side is BUY) or (net < 0 and s.order.order_side is SELL):
         return f"TRADING_REDUCING: a {s.order.order_side.name} would increase the net position while the state is REDUCING"
     return None
 
 
 def check_order_type(s: Submission) -> str | None:
-    if s.order.order_type not in (OrderType.MARKET, OrderType.LIMIT, OrderType.STOP_MARKET, OrderType.STOP_LIMIT):
+    if s.order.order_type not in SUPPORTED_TYPES:
         return f"UNSUPPORTED_ORDER_TYPE: {s.order.order_type.name} orders are not available yet"
-    if s.order.time_in_force in (TimeInForce.AT_THE_OPEN, TimeInForce.AT_THE_CLOSE):
+    if s.order.time_in_force in UNSUPPORTED_TIMES:
         return f"UNSUPPORTED_TIME_IN_FORCE: {s.order.time_in_force.name} is not available yet"
     if s.order.quote_quantity:
         return "UNSUPPORTED_QUOTE_QUANTITY: give the quantity in units of the base currency"
@@ -117,7 +122,7 @@ def check_quantity(s: Submission) -> str | None:
 
 def check_expiry(s: Submission) -> str | None:
     expire_ns = s.order.expire_time_ns
-    if s.order.time_in_force == TimeInForce.GTD and expire_ns <= s.ts_ns:
+    if s.order.time_in_force is GTD and expire_ns <= s.ts_ns:
         return f"GTD_EXPIRED: expire time {expire_ns} ns is not after now, {s.ts_ns} ns"
     return None
 
@@ -132,7 +137,7 @@ def check_notional(s: Submission) -> str | None:
     if price is None:
         return None
     currency = instrument.get_settlement_currency()
-    notional = Decimal(notional_raw(instrument, s.quantity_raw, price)).scaleb(-currency.precision)
+    notional = Decimal(s.terms.notional_raw(s.quantity_raw, price)).scaleb(-currency.precision)
     if limit is not None and notional > limit:
         return f"NOTIONAL_EXCEEDS_MAX_PER_ORDER: {notional} {currency.code} > {limit}"
     if instrument.max_notional is not None and notional > instrument.max_notional.as_decimal():
@@ -149,10 +154,10 @@ def check_cash_balance(s: Submission) -> str | None:
     price = _price_used(s)
     if price is None:
         return None
-    currency, cost = s.ledger.cash_cost(s.instrument, s.order.order_side, s.quantity_raw, price)
+    currency, cost = s.ledger.cash_cost(s.terms, s.order.order_side, s.quantity_raw, price)
     base = s.account.base_currency
-    is_paid_in_kind = s.order.order_side == OrderSide.SELL and base is None and currency != s.instrument.quote_currency
-    if s.order.order_side == OrderSide.SELL and not is_paid_in_kind and _reduces(s):
+    is_paid_in_kind = s.order.order_side is SELL and base is None and currency != s.instrument.quote_currency
+    if s.order.order_side is SELL and not is_paid_in_kind and _reduces(s):
         return None
     if base is not None and base != currency:
         cost = s.ledger.xrates.convert(cost, currency, base, s.account.spec.venue, bid=False)
@@ -174,14 +179,14 @@ def check_margin(s: Submission) -> str | None:
     if price is None or not instrument.margin_init:
         return None
     net = s.ledger.net_raw.get(instrument.id, 0)
-    buying = s.order.order_side == OrderSide.BUY
+    buying = s.order.order_side is BUY
     signed = s.quantity_raw if buying else -s.quantity_raw
     added = abs(net + signed) - abs(net)
     if added <= 0:
         return None
-    currency = s.ledger.margin_currency(account, instrument)
-    margin = account.margin_raw(instrument, notional_raw(instrument, added, price), initial=True)
-    settlement = instrument.get_settlement_currency()
+    currency = account.base_currency or s.terms.settlement
+    margin = account.margin_raw(instrument, s.terms.notional_raw(added, price), initial=True)
+    settlement = s.terms.settlement
     if currency != settlement:
         margin = s.ledger.xrates.convert(margin, settlement, currency, account.spec.venue, bid=buying)
     free = account.free_raw(currency)
@@ -209,7 +214,7 @@ def modify_reason(command: ModifyOrder, instrument: Instrument, state: TradingSt
     order = ledger.order(command.client_order_id)
     if order is None:
         return f"ORDER_NOT_FOUND: {command.client_order_id} is not open"
-    if state == TradingState.HALTED:
+    if state is HALTED:
         return "TRADING_HALTED: the trading state is HALTED; cancels pass, modifications do not"
     for what, price in (("price", command.price), ("trigger price", command.trigger_price)):
         reason = _price_reason(what, price, instrument)
@@ -217,7 +222,7 @@ def modify_reason(command: ModifyOrder, instrument: Instrument, state: TradingSt
             return reason
     if command.quantity is None:
         return None
-    if state == TradingState.REDUCING and raw_at(command.quantity, instrument.size_precision) > order.quantity_raw:
+    if state is REDUCING and raw_at(command.quantity, instrument.size_precision) > order.quantity_raw:
         return "TRADING_REDUCING: a greater quantity may not pass while the state is REDUCING"
     return _quantity_reason(command.quantity, instrument)
 
@@ -252,7 +257,7 @@ def _price_used(s: Submission) -> int | None:
     prices = s.ledger.xrates.prices(s.instrument.id)
     if prices is None:
         return None
-    return prices[1] if s.order.order_side == OrderSide.BUY else prices[0]
+    return prices[1] if s.order.order_side is BUY else prices[0]
 
 
 def _reduces(s: Submission) -> bool:
@@ -260,6 +265,6 @@ def _reduces(s: Submission) -> bool:
     working = sum(
         o.quantity_raw - o.filled_raw
         for o in s.ledger.open_orders(s.instrument.id)
-        if o.init.order_side == OrderSide.SELL
+        if o.init.order_side is SELL
     )
     return s.quantity_raw <= net - working

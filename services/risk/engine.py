@@ -16,37 +16,32 @@ from nautilus_common.messages.commands import (
 )
 from nautilus_common.messages.events import AccountAdjusted, OrderDenied, OrderEvent, OrderModifyRejected
 from nautilus_common.model.ledger import Ledger
-from nautilus_common.streams import MarketView, StreamSpec
 from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_reason
 from services.risk.config import RiskEngineConfig
 
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
-    from nautilus_common.model.account import AccountSpec
     from nautilus_common.model.identifiers import ClientOrderId, InstrumentId, StrategyId, Venue
     from nautilus_common.model.instruments import Instrument
 
 
 class RiskEngine:
-    """`Engine` of the pre-trade checks; it never speaks unless it is spoken to."""
+    """`Engine` of the pre-trade checks."""
+
+    #: It never speaks unless it is spoken to, so its horizon need not be asked.
+    reactive = True
 
     def __init__(
-        self,
-        config: RiskEngineConfig,
-        instruments: dict[InstrumentId, Instrument],
-        accounts: list[AccountSpec],
-        specs: list[StreamSpec],
-        rank: int,
-        data_rank: int,
+        self, config: RiskEngineConfig, instruments: dict[InstrumentId, Instrument], ledger: Ledger, rank: int
     ) -> None:
         self.name = "risk"
         self.rank = rank
         self.config = config
         self.trading_state = config.trading_state
-        self._view = MarketView(specs, data_rank)
+        self.ledger = ledger
+        self._view = ledger.market
         self._instruments = instruments
-        self.ledger = Ledger(instruments, accounts, self._view)
         self._submits = Throttler(config.max_order_submit_rate)
         self._modifies = Throttler(config.max_order_modify_rate)
         self._seen: set[ClientOrderId] = set()
@@ -61,18 +56,17 @@ class RiskEngine:
         self._view.advance(until)
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
-        self._view.advance(tag)
         match message:
+            case OrderEvent() | AccountAdjusted():
+                self.ledger.fold(tag, message)
             case SubmitOrder():
+                self._view.advance(tag)
                 self._submit(tag, message, out)
             case ModifyOrder():
+                self._view.advance(tag)
                 self._modify(tag, message, out)
             case CancelOrder() | CancelAllOrders():  # of an order that is still on its way: it may not overtake it
                 out.say(tag, _commands(message.instrument_id.venue), message)
-            case OrderEvent():
-                self.ledger.on_order_event(message)
-            case AccountAdjusted():
-                self.ledger.on_adjusted(message)
             case _:
                 raise EngineError(f"risk takes order commands and events, not {type(message).__name__}")
 
@@ -100,7 +94,8 @@ class RiskEngine:
             return f"INSTRUMENT_NOT_FOUND: {order.instrument_id}"
         if self.config.bypass:
             return None
-        submission = Submission(command, instrument, self.ledger, account, self.config, self.trading_state, ts_ns)
+        terms = self.ledger.terms[order.instrument_id]
+        submission = Submission(command, order, instrument, terms, self.ledger, account, self.config, self.trading_state, ts_ns)
         for check in SUBMIT_CHECKS:
             reason = check(submission)
             if reason is not None:

@@ -44,6 +44,7 @@ class BarSource:
         self.timer_name = self.aggregator.timer_name
         self.is_timed = self.aggregator.next_close_ns is not None
         self.view = view
+        self.is_fed = view is not None  # or made of a source that is
         self._row = view.pos if view is not None else 0
         self.children: list[BarSource] = []
         self.handlers: tuple[Callable[[Bar], None], ...] = ()

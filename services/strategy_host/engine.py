@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nautilus_common.aggregation import BarOptions
 from nautilus_common.engine import INF, MAX_NS, PHASE_TIMER, EngineError, Outbox, Tag
 from nautilus_common.messages.commands import SubmitOrder
-from nautilus_common.messages.events import AccountAdjusted, OrderEvent, OrderFilled, TimeEvent
+from nautilus_common.messages.events import AccountAdjusted, OrderEvent, TimeEvent
 from nautilus_common.model.enums import ComponentState
 from nautilus_common.model.identifiers import InstrumentId, StrategyId, TraderId
 from nautilus_common.model.ledger import Ledger
@@ -35,7 +35,7 @@ from services.strategy_host.subscriptions import Subscriptions
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
-    from nautilus_common.model.account import Account, AccountSpec
+    from nautilus_common.model.account import Account
     from nautilus_common.model.data import Bar, BarType
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.model.orders import Order
@@ -46,11 +46,13 @@ RUNNING = ComponentState.RUNNING
 class StrategyHostEngine:
     """`Engine` of the actors and strategies of one host."""
 
+    reactive = False
+
     def __init__(
         self,
         trader_id: TraderId,
         instruments: dict[InstrumentId, Instrument],
-        accounts: list[AccountSpec],
+        ledger: Ledger,
         specs: list[StreamSpec],
         rank: int,
         data_rank: int,
@@ -63,7 +65,7 @@ class StrategyHostEngine:
         self.trader_id = trader_id
         self.instruments = instruments
         self.view = MarketView(specs, data_rank)
-        self.ledger = Ledger(instruments, accounts, self.view)
+        self.ledger = ledger
         self.order_index = OrderIndex()
         self.cache = Cache(self, self.order_index)
         self.portfolio = Portfolio(self)
@@ -146,6 +148,7 @@ class StrategyHostEngine:
 
     def feed(self, block: Block) -> None:
         self.view.feed(block)
+        self.ledger.market.feed(block)
         self._rows.clear()
         self._subscriptions.on_feed(block.stream)
 
@@ -172,14 +175,13 @@ class StrategyHostEngine:
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self._enter(tag)
-        self.view.advance(tag)
         match message:
             case OrderEvent():
-                self._on_order_event(message)
+                self._on_order_event(tag, message)
             case SubmitOrder():
                 self._on_foreign_order(message)
             case AccountAdjusted():
-                self.ledger.on_adjusted(message)
+                self.ledger.fold(tag, message)
             case _:
                 raise EngineError(f"{self.name} takes orders and their events, not {type(message).__name__}")
         if self._said:
@@ -222,7 +224,6 @@ class StrategyHostEngine:
             tag = rows.tag(index - 1)
             self._enter(tag)
             if self._said:
-                self.view.advance(tag)
                 self._flush(tag, out)
 
     def _deliver_alike(self, objects: list[Any], handlers: tuple[Callable[[Any], None], ...], start: int, stop: int) -> int:
@@ -249,12 +250,13 @@ class StrategyHostEngine:
         self, objects: list[Any], each: list[tuple[Callable[[Any], None], ...]], start: int, stop: int
     ) -> int:
         said = self._said
+        rows = self._rows
         for index in range(start, stop):
             self._index = index
             row = objects[index]
             for handler in each[index]:
                 handler(row)
-            if said:
+            if said and not rows.is_same_row(index):  # a row is one stimulus: its bars and then itself
                 return index + 1
         return stop
 
@@ -376,7 +378,7 @@ class StrategyHostEngine:
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
-    def _on_order_event(self, event: OrderEvent) -> None:
+    def _on_order_event(self, tag: Tag, event: OrderEvent) -> None:
         order = self.order_index.orders.get(event.client_order_id)
         if order is None:
             raise EngineError(f"{self.name}: {type(event).__name__} for an unknown order {event.client_order_id}")
@@ -385,20 +387,19 @@ class StrategyHostEngine:
         except DuplicateFill:
             return
         self.order_index.update(order)
+        folded = self.ledger.fold(tag, event)
         strategy = self._own.get(event.strategy_id)
-        if type(event) is not OrderFilled:
-            self.ledger.on_order_event(event)
-            if strategy is not None:
-                self._guard_deliver(strategy, event)
-            return
-        changes = self.ledger.on_filled(event)
         if strategy is None:
             return
-        self._guard_deliver(strategy, event)
         handlers = strategy.event_handlers
-        for change in changes:
-            if handlers.wants_positions:
-                self._guard_deliver(strategy, position_event(change, event.ts_init))
+        try:
+            handlers.deliver(event)
+            if folded.positions and handlers.wants_positions:
+                for change in folded.positions:
+                    handlers.deliver(position_event(change, event.ts_init))
+        except Exception as error:
+            self._fail(error)
+            raise
 
     def _on_foreign_order(self, command: SubmitOrder) -> None:
         """An order of a strategy of another host: known, but nobody here is told."""
@@ -418,7 +419,9 @@ class StrategyHostEngine:
         """Bring the view to the stimulus being delivered, so that look-ups see what the strategy has been told."""
         if not self._synced:
             index = self._index
-            self.view.advance(self._rows.tag(index) if index >= 0 else self._tag)
+            tag = self._rows.tag(index) if index >= 0 else self._tag
+            self.view.advance(tag)
+            self.ledger.market.advance(tag)
             self._synced = True
             if index >= 0:
                 self._synced = False  # the next row of this window needs it again
@@ -499,13 +502,6 @@ class StrategyHostEngine:
     def _guard(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except Exception as error:
-            self._fail(error)
-            raise
-
-    def _guard_deliver(self, strategy: Strategy, event: Any) -> None:
-        try:
-            strategy.event_handlers.deliver(event)
         except Exception as error:
             self._fail(error)
             raise

@@ -127,6 +127,13 @@ class RowQueue:
             return (self.ts[index], PHASE_ROW, self._rank, self._base + index, *self._step)
         return (self.ts[index], PHASE_ROW, self._ranks[index], self._rows[index], *self._step)
 
+    def is_same_row(self, index: int) -> bool:
+        """True when what follows item `index` belongs to the same row: a bar that the row closed comes before it."""
+        rows, ranks = self._rows, self._ranks
+        if rows is None or ranks is None or index + 1 >= self.size:
+            return False
+        return rows[index + 1] == rows[index] and ranks[index + 1] == ranks[index]
+
     def next_tag(self) -> Tag:
         return self.tag(self.pos) if self.pos < self.size else INF
 

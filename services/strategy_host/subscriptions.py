@@ -98,7 +98,8 @@ class Subscriptions:
         self._sources[key] = source
         if parent is not None:
             parent.children.append(source)
-        if source.is_timed:
+        source.is_fed = view is not None or (parent is not None and parent.is_fed)
+        if source.is_timed and source.is_fed:  # without data no bar ever closes, and its timer would never move on
             self._timed.append(source)
         elif view is not None:
             self._row_streams[view.spec.rank].bar_sources.append(source)

@@ -49,8 +49,10 @@ class MemoryBus:
         heap = self._heap
         receivers = self._receivers
         for item in pending:
-            # A message that nobody reads in this process is logged, and needs no delivery.
-            if receivers.get(item[1]) or self.receivers(item[1]):
+            found = receivers.get(item[1])
+            if found is None:
+                found = self.receivers(item[1])
+            if found:  # a message that nobody reads in this process is logged, and needs no delivery
                 heappush(heap, item)
         pending.clear()
         if len(heap) > MESSAGES_MAX:

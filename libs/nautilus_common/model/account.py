@@ -59,6 +59,9 @@ class Account:
         self.spec = spec
         self.id = spec.account_id
         self.type = spec.account_type
+        self.is_cash_account = spec.account_type == AccountType.CASH
+        self.is_margin_account = spec.account_type == AccountType.MARGIN
+        self._may_owe = not self.is_cash_account or spec.allow_borrowing
         self.base_currency = spec.base_currency
         self._totals: dict[Currency, int] = {}
         for money in spec.starting_balances:
@@ -75,7 +78,7 @@ class Account:
         """Credit (or debit, when negative) `raw` units of `currency`."""
         total = self._totals.get(currency, 0) + raw
         self._totals[currency] = total
-        if total < 0 and self.is_cash_account and not self.spec.allow_borrowing:
+        if total < 0 and not self._may_owe:
             raise AccountBalanceNegative(Decimal(total).scaleb(-currency.precision), currency)
 
     def add_commission(self, currency: Currency, raw: int) -> None:
@@ -164,6 +167,7 @@ class Account:
     def free_raw(self, currency: Currency) -> int:
         return self._totals.get(currency, 0) - self._locked.get(currency, 0)
 
+<<<<<<< HEAD
     @property
     def is_cash_account(self) -> bool:
         return self.type == AccountType.CASH
@@ -177,6 +181,8 @@ class Account:
         account that has a base currency only."""
         return self.base_currency is not None or instrument.get_base_currency() is None
 
+=======
+>>>>>>> main
     def currencies(self) -> list[Currency]:
         return list(self._totals)
 

@@ -15,7 +15,8 @@ class AccountBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
     locked: Money
     free: Money
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError unless total is locked plus free, in one currency (the ledger's own always are)."""
         if self.total.currency != self.locked.currency or self.total.currency != self.free.currency:
             raise ValueError(f"an account balance needs one currency: {self.total}, {self.locked}, {self.free}")
         if self.total.raw - self.locked.raw != self.free.raw:
@@ -57,7 +58,9 @@ class AccountBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
     def from_dict(values: dict[str, Any]) -> "AccountBalance":
         """The inverse of `to_dict`."""
         total, locked, free = (_money(values[name], values["currency"]) for name in ("total", "locked", "free"))
-        return AccountBalance(total, locked, free)
+        balance = AccountBalance(total, locked, free)
+        balance.check()
+        return balance
 
 
 class MarginBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
@@ -67,7 +70,8 @@ class MarginBalance(Struct, frozen=True, gc=False, array_like=True, eq=False):
     maintenance: Money
     instrument_id: InstrumentId | None = None
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raises ValueError unless both are of one currency and not negative."""
         if self.initial.currency != self.maintenance.currency:
             raise ValueError(f"a margin balance needs one currency: {self.initial}, {self.maintenance}")
         if self.initial.raw < 0 or self.maintenance.raw < 0:

@@ -15,7 +15,6 @@ from nautilus_common.messages.events import (
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
-    OrderEvent,
     OrderExpired,
     OrderFilled,
     OrderInitialized,
@@ -23,17 +22,23 @@ from nautilus_common.messages.events import (
     OrderUpdated,
 )
 from nautilus_common.model.account import Account, AccountSpec, account_from_spec
-from nautilus_common.model.enums import OmsType, OrderSide
+from nautilus_common.model.enums import OrderSide
 from nautilus_common.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, Venue
-from nautilus_common.model.position import COST_GUARD, Position
+from nautilus_common.model.position import Position
 from nautilus_common.model.rounding import div_half_even, raw_at, rescale_half_even
+from nautilus_common.model.terms import Terms
 from nautilus_common.model.values import quantity_from_raw
 from nautilus_common.model.xrates import ExchangeRates
 
 if TYPE_CHECKING:
     from nautilus_common.model.values import Currency
+    from nautilus_common.engine import Tag
+    from nautilus_common.messages.base import Event
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.streams import MarketView
+
+BUY = OrderSide.BUY  # looking up a member of an enum is slow where fills are folded
+SELL = OrderSide.SELL
 
 OPENED = 1
 CHANGED = 2
@@ -69,11 +74,36 @@ class PositionChange(msgspec.Struct):
     fill: OrderFilled  # the whole fill, or the part of it that fell to this step when it turned the position over
 
 
-class Ledger:
-    """Accounts, positions and locked money of all venues of a run."""
+class Folded(msgspec.Struct):
+    """What folding one event changed."""
 
-    def __init__(self, instruments: dict[InstrumentId, Instrument], specs: list[AccountSpec], market: MarketView) -> None:
+    positions: list[PositionChange]
+    balances: bool
+
+
+NOTHING = Folded([], False)
+BALANCES = Folded([], True)
+
+
+class Ledger:
+    """Accounts, positions and locked money of all venues of a run.
+
+    Engines of one process may share a ledger: each folds every event that it takes, and the event is folded once.
+    """
+
+    def __init__(
+        self,
+        instruments: dict[InstrumentId, Instrument],
+        specs: list[AccountSpec],
+        market: MarketView,
+        *,
+        keep_closed: bool = False,
+    ) -> None:
         self.instruments = instruments
+        self.market = market
+        self.terms = {instrument_id: Terms(instrument) for instrument_id, instrument in instruments.items()}
+        self._tag: Tag = ()
+        self._folded = NOTHING
         self.accounts: dict[AccountId, Account] = {spec.account_id: account_from_spec(spec) for spec in specs}
         self.by_venue: dict[Venue, Account] = {spec.venue: self.accounts[spec.account_id] for spec in specs}
         self.positions: dict[PositionId, Position] = {}
@@ -83,13 +113,15 @@ class Ledger:
         self.xrates = ExchangeRates(instruments, market)
         self._orders: dict[ClientOrderId, OpenOrder] = {}
         self._init_sums: dict[InstrumentId, int] = {}
-        self.snapshots: list[ClosedPosition] = []
+        self.snapshots: list[Position] = []
+        self._keep_closed = keep_closed
 
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def on_submitted(self, init: OrderInitialized) -> None:
         """Know an order; it locks nothing before it is accepted."""
-        self._orders[init.client_order_id] = OpenOrder(init, self.instruments.get(init.instrument_id))
+        if init.client_order_id not in self._orders:
+            self._orders[init.client_order_id] = OpenOrder(init, self.instruments.get(init.instrument_id))
 
     def order(self, client_order_id: ClientOrderId) -> OpenOrder | None:
         return self._orders.get(client_order_id)
@@ -122,38 +154,49 @@ class Ledger:
             return False
         return self._set_locked(order, 0)
 
-    def on_order_event(self, event: OrderEvent) -> bool:
-        """Fold any order event in; True when balances changed (a fill always changes them)."""
+    def fold(self, tag: Tag, event: Event) -> Folded:
+        """Fold an event, taken at `tag`, in; what it changed. Folding the same event again changes nothing more."""
+        if tag == self._tag:
+            return self._folded
+        self._tag = tag
+        self.market.advance(tag)
+        self._folded = folded = self._fold(event)
+        return folded
+
+    def _fold(self, event: Event) -> Folded:
         match event:
             case OrderFilled():
-                self.on_filled(event)
-                return True
+                return Folded(self.on_filled(event), True)
             case OrderAccepted():
-                return self.on_accepted(event.client_order_id)
+                changed = self.on_accepted(event.client_order_id)
             case OrderUpdated():
                 price = event.price if event.price is not None else event.trigger_price
-                return self.on_updated(event.client_order_id, event.quantity.raw, None if price is None else price.raw)
+                raw = None if price is None else price.raw
+                changed = self.on_updated(event.client_order_id, event.quantity.raw, raw)
             case OrderDenied() | OrderRejected() | OrderCanceled() | OrderExpired():
-                return self.on_closed(event.client_order_id)
+                changed = self.on_closed(event.client_order_id)
+            case AccountAdjusted():
+                self.accounts[event.account_id].add(event.amount.currency, event.amount.raw)
+                return BALANCES
             case _:
-                return False
+                return NOTHING
+        return BALANCES if changed else NOTHING
 
     def _lock(self, order: OpenOrder) -> bool:
         price = order.price_raw
         init = order.init
         if not order.accepted or price is None or init.reduce_only:
             return False
-        instrument = self.instruments[init.instrument_id]
+        terms = self.terms[init.instrument_id]
         account = self.by_venue[init.instrument_id.venue]
         leaves = order.quantity_raw - order.filled_raw
         if account.is_margin_account:
-            notional = notional_raw(instrument, leaves, price)
-            amount = account.margin_raw(instrument, notional, initial=True)
-            amount = self._to_account(account, instrument, amount, init.order_side)
-        elif init.order_side == OrderSide.SELL and instrument.get_base_currency() is None:
+            amount = account.margin_raw(terms.instrument, terms.notional_raw(leaves, price), initial=True)
+            amount = self._to_account(account, terms, amount, init.order_side)
+        elif init.order_side is SELL and terms.base is None:
             amount = 0  # what a share is sold for comes in; there is nothing to set aside
         else:
-            currency, amount = self.cash_cost(instrument, init.order_side, leaves, price)
+            currency, amount = self.cash_cost(terms, init.order_side, leaves, price)
             base = account.base_currency
             if base is not None and base != currency:
                 amount = self.xrates.convert(amount, currency, base, account.spec.venue, bid=False)
@@ -165,135 +208,123 @@ class Ledger:
             return False
         order.locked = amount
         init = order.init
-        instrument = self.instruments[init.instrument_id]
-        account = self.by_venue[init.instrument_id.venue]
+        instrument_id = init.instrument_id
+        terms = self.terms[instrument_id]
+        account = self.by_venue[instrument_id.venue]
         if not account.is_margin_account:
-            account.lock(account.base_currency or self.cash_cost(instrument, init.order_side, 0, 0)[0], change)
+            account.lock(account.base_currency or self.cash_cost(terms, init.order_side, 0, 0)[0], change)
             return True
-        total = self._init_sums.get(instrument.id, 0) + change
-        self._init_sums[instrument.id] = total
-        return account.set_margin_init(instrument.id, self.margin_currency(account, instrument), total)
+        total = self._init_sums.get(instrument_id, 0) + change
+        self._init_sums[instrument_id] = total
+        return account.set_margin_init(instrument_id, account.base_currency or terms.settlement, total)
 
     # -- fills -------------------------------------------------------------------------------------------------------
 
     def on_filled(self, fill: OrderFilled) -> list[PositionChange]:
         """Fold a fill into its position and account; the steps of positions that it caused, in order."""
-        instrument = self.instruments[fill.instrument_id]
+        terms = self.terms[fill.instrument_id]
         account = self.accounts[fill.account_id]
         order = self._orders.get(fill.client_order_id)
+        changes, realized = self._apply_to_position(terms, fill)
+        if not account.spec.frozen:
+            self._settle(account, terms, fill, realized)
         if order is not None:
             order.filled_raw += fill.last_qty.raw
-        changes, realized = self._apply_to_position(instrument, fill)
-        self._settle(account, instrument, fill, realized)
-        if order is not None:
-            self._lock(order)
+            if order.price_raw is not None:
+                self._lock(order)
             if order.filled_raw >= order.quantity_raw:
                 del self._orders[fill.client_order_id]
         if account.is_margin_account:
-            self._update_margin_maint(account, instrument, fill.order_side)
+            self._update_margin_maint(account, terms)
         return changes
 
-    def _apply_to_position(self, instrument: Instrument, fill: OrderFilled) -> tuple[list[PositionChange], int]:
+    def _apply_to_position(self, terms: Terms, fill: OrderFilled) -> tuple[list[PositionChange], int]:
         position_id = fill.position_id
         assert position_id is not None, f"fill {fill.trade_id} names no position"
-        signed = fill.last_qty.raw if fill.order_side == OrderSide.BUY else -fill.last_qty.raw
+        qty = fill.last_qty.raw
+        signed = qty if fill.order_side is BUY else -qty
         position = self.positions.get(position_id)
-        self.net_raw[instrument.id] = self.net_raw.get(instrument.id, 0) + signed
+        net = self.net_raw
+        net[terms.instrument_id] = net.get(terms.instrument_id, 0) + signed
         if position is None:
-            return [self._open(instrument, fill)], 0
+            return [self._open(terms, fill)], 0
         held = position.signed_raw
         if held == 0:
             return [self._reopen(position, fill)], 0
         if (held > 0) == (signed > 0):
             position.apply(fill)
             return [PositionChange(CHANGED, position, fill)], 0
-        if abs(signed) <= abs(held):
-            realized = position.apply(fill)
-            if position.signed_raw == 0:
-                self._close(position)
-                return [PositionChange(CLOSED, position, fill)], realized
-            return [PositionChange(CHANGED, position, fill)], realized
-        return self._turn_over(position, fill, abs(held))
+        size = held if held > 0 else -held
+        if qty > size:
+            return self._turn_over(position, fill, size)
+        realized = position.apply(fill)
+        if qty == size:
+            self._close(position)
+            return [PositionChange(CLOSED, position, fill)], realized
+        return [PositionChange(CHANGED, position, fill)], realized
 
     def _turn_over(self, position: Position, fill: OrderFilled, held: int) -> tuple[list[PositionChange], int]:
         """Split a fill that turns a position over: close the old life, open a new one with what is left."""
         closing, opening = split_fill(fill, held)
         realized = position.apply(closing)
         self._close(position)
-        closed = PositionChange(CLOSED, ClosedPosition(position), closing)
-        return [closed, self._reopen(position, opening)], realized
+        return [PositionChange(CLOSED, position, closing), self._reopen(position, opening)], realized
 
-    def _open(self, instrument: Instrument, fill: OrderFilled) -> PositionChange:
-        position = Position(instrument, fill)
+    def _open(self, terms: Terms, fill: OrderFilled) -> PositionChange:
+        position = Position(terms.instrument, fill, terms)
         self.positions[position.id] = position
-        self.open_positions.setdefault(instrument.id, {})[position.id] = position
+        self.open_positions.setdefault(terms.instrument_id, {})[position.id] = position
         return PositionChange(OPENED, position, fill)
 
-    def _reopen(self, position: Position, fill: OrderFilled) -> PositionChange:
-        self.snapshots.append(ClosedPosition(position))
-        position.reopen(fill)
-        self.open_positions.setdefault(position.instrument_id, {})[position.id] = position
-        return PositionChange(OPENED, position, fill)
+    def _reopen(self, closed: Position, fill: OrderFilled) -> PositionChange:
+        """A new life of a netting position id; the closed one is kept where it may be looked up."""
+        if self._keep_closed:
+            self.snapshots.append(closed)
+        return self._open(closed.terms, fill)
 
     def _close(self, position: Position) -> None:
         self.open_positions[position.instrument_id].pop(position.id, None)
         self.closed_count += 1
 
-    def _settle(self, account: Account, instrument: Instrument, fill: OrderFilled, realized: int) -> None:
+    def _settle(self, account: Account, terms: Terms, fill: OrderFilled, realized: int) -> None:
         """Move the account's balances by the fill: profit and commission, or both legs of a cash trade."""
         commission = fill.commission
         side = fill.order_side
-        account.add_commission(commission.currency, commission.raw)
-        if account.spec.frozen:
-            return
-        if account.is_margin_account:
-            if realized:
-                self._credit(account, instrument.get_settlement_currency(), realized, side)
-        else:
-            self._settle_cash(account, instrument, fill)
+        if not account.is_margin_account:
+            self._settle_cash(account, terms, fill)
+        elif realized:
+            self._credit(account, terms.settlement, realized, side)
         if commission.raw:
+            account.add_commission(commission.currency, commission.raw)
             self._credit(account, commission.currency, -commission.raw, side)
 
-    def _settle_cash(self, account: Account, instrument: Instrument, fill: OrderFilled) -> None:
-        buying = fill.order_side == OrderSide.BUY
-        notional = notional_raw(instrument, fill.last_qty.raw, fill.last_px.raw)
-        base = instrument.get_base_currency()
-        quote = instrument.quote_currency
-        if base is not None and account.base_currency is None:
-            quantity = rescale_half_even(fill.last_qty.raw, fill.last_qty.precision, base.precision)
-            account.add(base, quantity if buying else -quantity)
-        self._credit(account, quote, -notional if buying else notional, fill.order_side)
+    def _settle_cash(self, account: Account, terms: Terms, fill: OrderFilled) -> None:
+        buying = fill.order_side is BUY
+        notional = terms.notional_raw(fill.last_qty.raw, fill.last_px.raw)
+        if terms.base is not None and account.base_currency is None:
+            quantity = rescale_half_even(fill.last_qty.raw, fill.last_qty.precision, terms.base.precision)
+            account.add(terms.base, quantity if buying else -quantity)
+        self._credit(account, terms.quote, -notional if buying else notional, fill.order_side)
 
     def _credit(self, account: Account, currency: Currency, raw: int, side: OrderSide) -> None:
         """Add `raw` of `currency`, converted for an account with a base currency: BID for a sell, ASK for a buy."""
         base = account.base_currency
         if base is not None and currency != base:
-            raw = self.xrates.convert(raw, currency, base, account.spec.venue, bid=side == OrderSide.SELL)
+            raw = self.xrates.convert(raw, currency, base, account.spec.venue, bid=side is SELL)
             currency = base
         account.add(currency, raw)
 
-    def on_adjusted(self, event: AccountAdjusted) -> None:
-        """Fold an adjustment by the venue (rollover interest, funding) into its account."""
-        self.accounts[event.account_id].add(event.amount.currency, event.amount.raw)
-
     # -- margins -----------------------------------------------------------------------------------------------------
 
-    def _update_margin_maint(self, account: Account, instrument: Instrument, side: OrderSide) -> None:
-        held, cost = self._netted(instrument.id)
+    def _update_margin_maint(self, account: Account, terms: Terms) -> None:
+        held, cost = self._netted(terms.instrument_id)
         amount = 0
         if held:
-            precision = instrument.get_settlement_currency().precision
-            if instrument.is_inverse:
-                price = div_half_even(cost, held * instrument.multiplier.raw * COST_GUARD)
-                notional = notional_raw(instrument, held, price)
-            else:
-                scale = instrument.price_precision + instrument.size_precision + instrument.multiplier.precision
-                notional = div_half_even(cost * 10**precision, 10**scale * COST_GUARD)
-            amount = account.margin_raw(instrument, notional, initial=False)
+            amount = account.margin_raw(terms.instrument, terms.notional_of_cost(cost, held), initial=False)
             if amount:
-                entry = OrderSide.BUY if self.net_raw[instrument.id] > 0 else OrderSide.SELL
-                amount = self._to_account(account, instrument, amount, entry)
-        account.set_margin_maint(instrument.id, self.margin_currency(account, instrument), amount)
+                entry = BUY if self.net_raw[terms.instrument_id] > 0 else SELL
+                amount = self._to_account(account, terms, amount, entry)
+        account.set_margin_maint(terms.instrument_id, account.base_currency or terms.settlement, amount)
 
     def _netted(self, instrument_id: InstrumentId) -> tuple[int, int]:
         """(quantity, cost) of the open positions of an instrument, netted in the order in which they were opened."""
@@ -317,48 +348,19 @@ class Ledger:
                 held = left
         return abs(held), cost
 
-    def _to_account(self, account: Account, instrument: Instrument, raw: int, side: OrderSide) -> int:
+    def _to_account(self, account: Account, terms: Terms, raw: int, side: OrderSide) -> int:
         """A margin amount in the account's currency: at BID for what is bought, at ASK for what is sold."""
-        currency = instrument.get_settlement_currency()
+        currency = terms.settlement
         base = account.base_currency
         if base is None or base == currency:
             return raw
-        return self.xrates.convert(raw, currency, base, account.spec.venue, bid=side == OrderSide.BUY)
+        return self.xrates.convert(raw, currency, base, account.spec.venue, bid=side is BUY)
 
-    def margin_currency(self, account: Account, instrument: Instrument) -> Currency:
-        return account.base_currency or instrument.get_settlement_currency()
-
-    def cash_cost(self, instrument: Instrument, side: OrderSide, quantity_raw: int, price_raw: int) -> tuple[Currency, int]:
+    def cash_cost(self, terms: Terms, side: OrderSide, quantity_raw: int, price_raw: int) -> tuple[Currency, int]:
         """(currency, amount) that a cash account must have for an order."""
-        base = instrument.get_base_currency()
-        if side == OrderSide.BUY or base is None:
-            return instrument.quote_currency, notional_raw(instrument, quantity_raw, price_raw) if price_raw else 0
-        return base, rescale_half_even(quantity_raw, instrument.size_precision, base.precision)
-
-    def oms_type(self, venue: Venue) -> OmsType:
-        return self.by_venue[venue].spec.oms_type
-
-
-class ClosedPosition(Position):
-    """A closed life of a netting position id, kept when the id is used again."""
-
-    __slots__ = ()
-
-    def __init__(self, position: Position) -> None:
-        for name in Position.__slots__:
-            setattr(self, name, getattr(position, name))
-
-
-def notional_raw(instrument: Instrument, quantity_raw: int, price_raw: int) -> int:
-    """Notional value, raw in the settlement currency, rounded half to even; q m / px for an inverse instrument."""
-    multiplier = instrument.multiplier
-    precision = instrument.get_settlement_currency().precision
-    scale = instrument.size_precision + multiplier.precision
-    if instrument.is_inverse:
-        numerator = quantity_raw * multiplier.raw * 10 ** (instrument.price_precision + precision)
-        return div_half_even(numerator, 10**scale * price_raw)
-    value = quantity_raw * price_raw * multiplier.raw
-    return rescale_half_even(value, scale + instrument.price_precision, precision)
+        if side is BUY or terms.base is None:
+            return terms.quote, terms.notional_raw(quantity_raw, price_raw) if price_raw else 0
+        return terms.base, rescale_half_even(quantity_raw, terms.size_precision, terms.base.precision)
 
 
 def split_fill(fill: OrderFilled, first_raw: int) -> tuple[OrderFilled, OrderFilled]:

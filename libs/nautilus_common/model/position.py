@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.model.enums import OrderSide, PositionSide
 from nautilus_common.model.rounding import div_half_even
+from nautilus_common.model.terms import COST_GUARD, Terms
 from nautilus_common.model.values import Money, Price, Quantity, money_from_raw, quantity_from_raw
 
 if TYPE_CHECKING:
@@ -30,20 +31,19 @@ if TYPE_CHECKING:
     )
     from nautilus_common.model.instruments import Instrument
 
-COST_GUARD = 10**9
+BUY = OrderSide.BUY
+SELL = OrderSide.SELL
 
 
 class Position:
-    """The state of one position id, folded from its fills."""
+    """One life of a position id, from flat to flat, folded from its fills."""
 
     __slots__ = (
         "_close_notional",
         "_close_raw",
         "_cost",
-        "_multiplier_raw",
         "_open_notional",
         "_open_raw",
-        "_scale",
         "account_id",
         "adjusted_raw",
         "closing_order_id",
@@ -58,6 +58,7 @@ class Position:
         "realized_raw",
         "signed_raw",
         "strategy_id",
+        "terms",
         "trader_id",
         "ts_closed",
         "ts_init",
@@ -65,22 +66,15 @@ class Position:
         "ts_opened",
     )
 
-    def __init__(self, instrument: Instrument, fill: OrderFilled) -> None:
+    def __init__(self, instrument: Instrument, fill: OrderFilled, terms: Terms | None = None) -> None:
         self.instrument = instrument
+        self.terms = terms or Terms(instrument)
         self.instrument_id: InstrumentId = fill.instrument_id
         self.id: PositionId = fill.position_id  # type: ignore[assignment]  # the gateway names the position of each fill
         self.trader_id: TraderId = fill.trader_id
         self.strategy_id: StrategyId = fill.strategy_id
         self.account_id: AccountId = fill.account_id
-        multiplier = instrument.multiplier
-        self._multiplier_raw: int = multiplier.raw
-        self._scale: int = instrument.price_precision + instrument.size_precision + multiplier.precision
         self.signed_raw = 0
-        self._begin(fill)
-        self.apply(fill)
-
-    def _begin(self, fill: OrderFilled) -> None:
-        """A new life of this id: opened by `fill`, with nothing realised yet."""
         self.opening_order_id: ClientOrderId = fill.client_order_id
         self.closing_order_id: ClientOrderId | None = None
         self.entry: OrderSide = fill.order_side
@@ -96,11 +90,6 @@ class Position:
         self.ts_opened: int = fill.ts_event
         self.ts_closed = 0
         self.ts_last: int = fill.ts_event
-
-    def reopen(self, fill: OrderFilled) -> None:
-        """Take `fill` as the first of a new life of this (netting) id; the old life was kept by a snapshot."""
-        assert self.signed_raw == 0, f"position {self.id} is open"
-        self._begin(fill)
         self.apply(fill)
 
     def apply(self, fill: OrderFilled) -> int:
@@ -110,30 +99,29 @@ class Position:
         """
         px = fill.last_px.raw
         qty = fill.last_qty.raw
-        signed = qty if fill.order_side == OrderSide.BUY else -qty
+        signed = qty if fill.order_side is BUY else -qty
         held = self.signed_raw
         self.fills.append(fill)
         self.ts_last = fill.ts_event
         commission = fill.commission
         paid = self.commissions_raw
-        paid[commission.currency] = paid.get(commission.currency, 0) + commission.raw
+        currency = commission.currency
+        paid[currency] = paid.get(currency, 0) + commission.raw
         if held == 0 or (held > 0) == (signed > 0):
-            self._cost += px * qty * self._multiplier_raw * COST_GUARD
+            notional = px * qty
+            self._cost += notional * self.terms.multiplier * COST_GUARD
             self._open_raw += qty
-            self._open_notional += px * qty
-            self.signed_raw = held + signed
-            size = abs(self.signed_raw)
+            self._open_notional += notional
+            self.signed_raw = held = held + signed
+            size = held if held > 0 else -held
             if size > self.peak_raw:
                 self.peak_raw = size
             return 0
-        return self._reduce(fill, px, qty, signed)
-
-    def _reduce(self, fill: OrderFilled, px: int, qty: int, signed: int) -> int:
-        held = self.signed_raw
-        size = abs(held)
-        assert qty <= size, f"fill {fill.trade_id} would turn position {self.id} over; split it first"
+        size = held if held > 0 else -held
+        if qty > size:
+            raise ValueError(f"fill {fill.trade_id} would turn position {self.id} over; split it first")
         cost = self._cost if qty == size else div_half_even(self._cost * qty, size)
-        realized = self._profit(px, qty, cost, held > 0)
+        realized = self.terms.profit_raw(px, qty, cost, held > 0)
         self._cost -= cost
         self._close_raw += qty
         self._close_notional += px * qty
@@ -144,28 +132,13 @@ class Position:
             self.ts_closed = fill.ts_event
         return realized
 
-    def _profit(self, px: int, qty: int, cost: int, is_long: bool) -> int:
-        """Profit of closing `qty` at `px` what had cost `cost`, raw in the settlement currency."""
-        precision = self.settlement_currency.precision
-        if self.instrument.is_inverse:
-            # q m (1/open - 1/close) in units of base currency; open = cost / (q m), all integers.
-            quantity = qty * self._multiplier_raw
-            price_scale = 10 ** (self.instrument.price_precision + precision)
-            size_scale = 10 ** (self._scale - self.instrument.price_precision)
-            numerator = quantity * price_scale * (quantity * px * COST_GUARD - cost)
-            value = div_half_even(numerator, size_scale * cost * px)
-            return value if is_long else -value
-        proceeds = px * qty * self._multiplier_raw * COST_GUARD
-        value = proceeds - cost if is_long else cost - proceeds
-        return div_half_even(value * 10**precision, 10**self._scale * COST_GUARD)
-
     # -- what it is worth -------------------------------------------------------------------------------------------
 
     def unrealized_raw(self, px: int) -> int:
         """Profit if all were closed at raw price `px`, raw in the settlement currency."""
         if self.signed_raw == 0:
             return 0
-        return self._profit(px, abs(self.signed_raw), self._cost, self.signed_raw > 0)
+        return self.terms.profit_raw(px, abs(self.signed_raw), self._cost, self.signed_raw > 0)
 
     def unrealized_pnl(self, price: Price) -> Money:
         raw = price.raw * 10 ** (self.instrument.price_precision - price.precision)
@@ -176,16 +149,12 @@ class Position:
 
     @property
     def cost_raw(self) -> int:
-        """Cost of what is held, in units of 10^-`cost_scale`, times `COST_GUARD`."""
+        """Cost of what is held, in units of 10^-`terms.scale`, times `COST_GUARD`."""
         return self._cost
 
     @property
-    def cost_scale(self) -> int:
-        return self._scale
-
-    @property
     def settlement_currency(self) -> Currency:
-        return self.instrument.get_settlement_currency()
+        return self.terms.settlement
 
     @property
     def realized_pnl(self) -> Money:
@@ -203,7 +172,7 @@ class Position:
         if opened == 0.0:
             return 0.0
         change = (closed - opened) / opened
-        return change if self.entry == OrderSide.BUY else -change
+        return change if self.entry == BUY else -change
 
     def commissions(self) -> list[Money]:
         return [money_from_raw(raw, currency) for currency, raw in self.commissions_raw.items()]
@@ -234,7 +203,7 @@ class Position:
     def avg_px_open(self) -> float:
         """Average price of what was opened; while it is held, of what is held."""
         if self.signed_raw:
-            unit = abs(self.signed_raw) * self._multiplier_raw * COST_GUARD
+            unit = abs(self.signed_raw) * self.terms.multiplier * COST_GUARD
             return self._cost / unit / 10**self.instrument.price_precision
         return self._open_notional / self._open_raw / 10**self.instrument.price_precision
 
@@ -307,7 +276,7 @@ class Position:
     def closing_order_side(self) -> OrderSide:
         if self.signed_raw == 0:
             return OrderSide.NO_ORDER_SIDE
-        return OrderSide.SELL if self.signed_raw > 0 else OrderSide.BUY
+        return SELL if self.signed_raw > 0 else BUY
 
     def is_opposite_side(self, side: OrderSide) -> bool:
         return side == self.closing_order_side()

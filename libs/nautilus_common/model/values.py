@@ -402,8 +402,8 @@ class _CurrencyMeta(StructMeta):
         return _new(cls, code, precision)
 
 
-class Currency(Struct, metaclass=_CurrencyMeta, frozen=True, gc=False, array_like=True, eq=False):
-    """A currency: code, decimals, ISO 4217 number, name and type. Equal when the code is.
+class Currency(Struct, metaclass=_CurrencyMeta, frozen=True, gc=False, array_like=True, cache_hash=True):
+    """A currency: code, decimals, ISO 4217 number, name and type. Equal when code and decimals are.
 
     Number, name and type belong to the code: the registered currency's, else those last given for it.
     """
@@ -473,15 +473,6 @@ class Currency(Struct, metaclass=_CurrencyMeta, frozen=True, gc=False, array_lik
     def is_crypto(code: str) -> bool:
         """Whether `code` is a registered crypto currency."""
         return code in _registry and _describe(code)[2] is CurrencyType.CRYPTO
-
-    def __eq__(self, other: object) -> bool:
-        return self.code == other.code if isinstance(other, Currency) else NotImplemented
-
-    def __ne__(self, other: object) -> bool:
-        return self.code != other.code if isinstance(other, Currency) else NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.code)
 
     def __str__(self) -> str:
         return self.code

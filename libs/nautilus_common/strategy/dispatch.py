@@ -38,6 +38,7 @@ _POSITION_EVENTS = {
 }
 
 Handler = Callable[[Any], None]
+RUNNING = ComponentState.RUNNING
 
 
 class EventHandlers:
@@ -46,18 +47,25 @@ class EventHandlers:
     def __init__(self, strategy: Strategy) -> None:
         self._strategy = strategy
         self._by_type: dict[type, tuple[Handler, ...]] | None = None
+        self._wants_positions: bool | None = None
 
     def deliver(self, event: Event) -> None:
         """Call the handlers of `event`, if the strategy is running."""
-        handlers = self.of(type(event))
-        if handlers and self._strategy.state is ComponentState.RUNNING:
+        table = self._by_type
+        if table is None:
+            table = self._by_type = self._build()
+        handlers = table.get(type(event))
+        if handlers and self._strategy.state is RUNNING:
             for handler in handlers:
                 handler(event)
 
     @property
     def wants_positions(self) -> bool:
         """True when some position event would reach a handler; else none needs to be made."""
-        return any(self.of(kind) for kind in _POSITION_EVENTS)
+        wants = self._wants_positions
+        if wants is None:
+            wants = self._wants_positions = any(self.of(kind) for kind in _POSITION_EVENTS)
+        return wants
 
     def of(self, kind: type) -> tuple[Handler, ...]:
         """The overridden handlers of a type of event, most specific first."""

@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from nautilus_common.model.identifiers import AccountId, InstrumentId, Venue
-from nautilus_common.model.ledger import notional_raw
 from nautilus_common.model.values import Currency, Money, Price, money_from_raw
 from nautilus_common.model.xrates import ConversionError
 
@@ -135,7 +134,7 @@ class Portfolio:
             mark = self._mark(instrument, position, price)
             if mark is None:
                 return None
-            total += notional_raw(instrument, position.signed_raw, mark)
+            total += position.terms.notional_raw(position.signed_raw, mark)
         return self._in(abs(total), instrument.get_settlement_currency(), account, target_currency)
 
     # -- sums of a venue ---------------------------------------------------------------------------------------------
@@ -168,7 +167,7 @@ class Portfolio:
             mark = self._mark(position.instrument, position, None)
             if mark is not None:
                 currency = position.settlement_currency
-                sums[currency] = sums.get(currency, 0) + notional_raw(position.instrument, position.signed_raw, mark)
+                sums[currency] = sums.get(currency, 0) + position.terms.notional_raw(position.signed_raw, mark)
         return {currency: money_from_raw(raw, currency) for currency, raw in sums.items()}
 
     def equity(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[Currency, Money]:

@@ -8,6 +8,7 @@ from nautilus_common.engine import INF, MAX_NS, Tag
 from nautilus_common.kernels.scan import next_bar_trigger, next_quote_trigger, next_trade_trigger
 from nautilus_common.model.enums import AggregationSource, OrderSide, OrderType, PriceType, TimeInForce, TriggerType
 from nautilus_common.model.rounding import raw_at
+from nautilus_common.model.terms import Terms
 
 if TYPE_CHECKING:
     from nautilus_common.messages.events import OrderInitialized
@@ -19,6 +20,9 @@ GALLOP = 256
 NO_BUY = -MAX_NS  # a level that no price can reach from the side it guards
 NO_SELL = MAX_NS
 
+BUY = OrderSide.BUY
+LAST_PRICE = TriggerType.LAST_PRICE
+GTD = TimeInForce.GTD
 STOP_TYPES = (OrderType.STOP_MARKET, OrderType.STOP_LIMIT)
 
 
@@ -48,14 +52,14 @@ class VenueOrder:
         self.position_id = position_id
         self.arrival = arrival
         self.venue_order_id: VenueOrderId | None = None
-        self.is_buy: bool = init.order_side == OrderSide.BUY
+        self.is_buy: bool = init.order_side is BUY
         self.is_stop: bool = init.order_type in STOP_TYPES
-        self.on_last = init.trigger_type == TriggerType.LAST_PRICE
+        self.on_last = init.trigger_type is LAST_PRICE
         self.price_raw: int | None = None if price is None else raw_at(price, price_precision)
         self.trigger_raw: int | None = None if trigger is None else raw_at(trigger, price_precision)
         self.quantity_raw: int = raw_at(init.quantity, instrument.size_precision)
         self.filled_raw = 0
-        self.expire_ns: int = init.expire_time_ns if init.time_in_force == TimeInForce.GTD else 0
+        self.expire_ns: int = init.expire_time_ns if init.time_in_force is GTD else 0
         self.is_open = True
 
     @property
@@ -91,6 +95,7 @@ class Market:
 
     def __init__(self, instrument: Instrument, ordinal: int, views: list[StreamView], *, bar_execution: bool) -> None:
         self.instrument = instrument
+        self.terms = Terms(instrument)
         self.ordinal = ordinal
         self.tick: int = instrument.price_increment.raw
         used = [view for view in views if view.spec.kind != "bar"]
@@ -112,18 +117,19 @@ class Market:
 
     def refresh(self) -> None:
         """Bring the top of book to the newest row taken: of quotes, else of trades, else of bars."""
-        for kind, views in (("quote", self.quotes), ("trade", self.trades), ("bar", self.bars)):
-            view = _newest(views)
-            if view is None:
-                continue
-            if kind == "quote":
-                self.set_top(view.value("bid"), view.value("ask"), view.value("bid_size"), view.value("ask_size"))
-            elif kind == "trade":
-                price, size = view.value("price"), view.value("size")
-                self.set_top(price, price, size, size)
-            else:
-                self._refresh_from_bars()
+        view = _newest(self.quotes)
+        if view is not None:
+            value = view.value
+            self.bid, self.ask = value("bid"), value("ask")
+            self.bid_size, self.ask_size = value("bid_size"), value("ask_size")
+            self.is_set = True
             return
+        view = _newest(self.trades)
+        if view is not None:
+            price, size = view.value("price"), view.value("size")
+            self.set_top(price, price, size, size)
+        elif self.bars:
+            self._refresh_from_bars()
 
     def _refresh_from_bars(self) -> None:
         """BID and ASK bars each set their own side; any other bar sets both."""
@@ -267,6 +273,8 @@ def _is_external(view: StreamView) -> bool:
 
 
 def _newest(views: list[StreamView]) -> StreamView | None:
+    if len(views) == 1:
+        return views[0] if views[0].has_row else None
     best = None
     for view in views:
         if view.has_row and (best is None or view.value("ts_init") >= best.value("ts_init")):

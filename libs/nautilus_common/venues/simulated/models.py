@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from nautilus_common.model.enums import LiquiditySide
-from nautilus_common.model.ledger import notional_raw
 from nautilus_common.model.rounding import div_half_up
+from nautilus_common.model.terms import Terms
 from nautilus_common.model.values import Money, money_from_raw
-
-if TYPE_CHECKING:
-    from nautilus_common.model.values import Currency
-    from nautilus_common.model.instruments import Instrument
 
 _MASK = 2**64 - 1
 
@@ -98,22 +93,22 @@ class MakerTakerFeeModel:
     """Fee rate of the instrument x notional, ties away from zero at the precision of its currency; negative is a rebate."""
 
     def __init__(self) -> None:
-        self._rates: dict[tuple[object, int], tuple[int, int, Currency]] = {}
+        self._rates: dict[tuple[object, int], tuple[int, int]] = {}
 
-    def commission(self, instrument: Instrument, qty_raw: int, px_raw: int, liquidity: LiquiditySide) -> Money:
-        key = (instrument.id, int(liquidity))
+    def commission(self, terms: Terms, qty_raw: int, px_raw: int, liquidity: LiquiditySide) -> Money:
+        key = (terms.instrument_id, liquidity)
         rate = self._rates.get(key)
         if rate is None:
+            instrument = terms.instrument
             fee: Decimal = instrument.maker_fee if liquidity == LiquiditySide.MAKER else instrument.taker_fee
-            rate = self._rates[key] = (*fee.as_integer_ratio(), instrument.get_settlement_currency())
-        numerator, denominator, currency = rate
+            rate = self._rates[key] = fee.as_integer_ratio()
+        numerator, denominator = rate
+        currency = terms.settlement
         if not numerator:
             return money_from_raw(0, currency)
-        if instrument.is_inverse:
-            value = notional_raw(instrument, qty_raw, px_raw) * numerator
+        if terms.is_inverse:
+            value = terms.notional_raw(qty_raw, px_raw) * numerator
         else:
-            multiplier = instrument.multiplier
-            scale = instrument.price_precision + instrument.size_precision + multiplier.precision
-            value = qty_raw * px_raw * multiplier.raw * numerator * 10**currency.precision
-            denominator *= 10**scale
+            value = qty_raw * px_raw * terms.multiplier * numerator * terms.money_unit
+            denominator *= terms.notional_unit
         return money_from_raw(div_half_up(value, denominator), currency)

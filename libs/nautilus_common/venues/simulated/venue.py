@@ -23,7 +23,16 @@ from nautilus_common.messages.events import (
     OrderUpdated,
 )
 from nautilus_common.model.enums import LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce
-from nautilus_common.model.identifiers import ClientOrderId, InstrumentId, PositionId, StrategyId, TradeId, VenueOrderId
+from nautilus_common.model.identifiers import (
+    ClientOrderId,
+    InstrumentId,
+    PositionId,
+    StrategyId,
+    VenueOrderId,
+    unchecked_position_id,
+    unchecked_trade_id,
+    unchecked_venue_order_id,
+)
 from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.values import Price, price_from_raw, quantity_from_raw
 from nautilus_common.venues.simulated.bars import bar_points
@@ -37,6 +46,12 @@ if TYPE_CHECKING:
     from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 
 DAY_NS = 86_400_000_000_000
+
+# Members of enums are slow to look up where every order passes.
+MARKET, STOP_MARKET = OrderType.MARKET, OrderType.STOP_MARKET
+IOC, FOK, GTD, DAY = TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD, TimeInForce.DAY
+MAKER, TAKER = LiquiditySide.MAKER, LiquiditySide.TAKER
+BUY = OrderSide.BUY
 
 Say = Callable[[StrategyId, "Message"], None]
 
@@ -168,7 +183,7 @@ class SimulatedVenue:
 
     def _trigger(self, market: Market, order: VenueOrder, at: int | None = None) -> None:
         """A stop is reached, at the price `at` when that lies within a bar: it fills, or becomes a limit order."""
-        if order.init.order_type == OrderType.STOP_MARKET:
+        if order.init.order_type is STOP_MARKET:
             market.remove(order)
             order.is_open = True
             self._fill_aggressively(market, order, at)
@@ -210,7 +225,7 @@ class SimulatedVenue:
             self._say_rejected(order, reason)
             return
         order.venue_order_id = self._next_venue_order_id(market)
-        if init.order_type == OrderType.MARKET:
+        if init.order_type is MARKET:
             self._submit_market(market, order)
         else:
             self._submit_priced(market, order)
@@ -226,14 +241,14 @@ class SimulatedVenue:
 
     def _submit_priced(self, market: Market, order: VenueOrder) -> None:
         self._event(order, OrderAccepted)
-        if order.init.time_in_force == TimeInForce.DAY:
+        if order.init.time_in_force is DAY:
             order.expire_ns = (self._ts // DAY_NS + 1) * DAY_NS
         if order.is_stop:
             if market.is_set and self._stop_reached(market, order):
                 self._trigger(market, order)
         elif market.is_set:
             self._arrive(market, order, market.ask if order.is_buy else market.bid)
-        elif order.init.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        elif order.init.time_in_force in (IOC, FOK):
             self._cancel(market, order)
         if order.is_open:
             self._rest(market, order)
@@ -341,31 +356,32 @@ class SimulatedVenue:
     # -- refusals ----------------------------------------------------------------------------------------------------
 
     def _refusal(self, market: Market, order: VenueOrder) -> str | None:
+        """Why an order is not taken; None when it is."""
         init = order.init
-        side, kind = init.order_side.name, init.order_type.name
         if self._is_reduce_only(order) and self._reducible(order) == 0:
-            return f"REDUCE_ONLY {kind} {side} order would have increased position"
-        if init.time_in_force == TimeInForce.GTD:
+            return f"REDUCE_ONLY {self._about(init)} would have increased position"
+        if init.time_in_force is GTD:
             if not self.config.support_gtd_orders:
                 return "GTD orders are not supported"
             if order.expire_ns <= self._ts:
                 return f"GTD order has expired on its way: expire time {order.expire_ns} ns, arrived at {self._ts} ns"
         if not market.is_set:
             return None
-        if init.post_only and not order.is_stop and order.price_raw is not None:
-            if _crosses(market, order.is_buy, order.price_raw):
-                return self._post_only_reason(market, order)
-        if order.is_stop and self.config.reject_stop_orders and self._stop_reached(market, order):
-            return f"{kind} {side} order stop px of {init.trigger_price} was in the market: {self._around(market)}"
+        if order.is_stop:
+            if self.config.reject_stop_orders and self._stop_reached(market, order):
+                return f"{self._about(init)} stop px of {init.trigger_price} was in the market: {self._around(market)}"
+        elif init.post_only and order.price_raw is not None and _crosses(market, order.is_buy, order.price_raw):
+            return self._post_only_reason(market, order)
         return None
 
     def _post_only_reason(self, market: Market, order: VenueOrder) -> str:
-        init = order.init
         assert order.price_raw is not None
-        return (
-            f"POST_ONLY {init.order_type.name} {init.order_side.name} order limit px of "
-            f"{self._price(market, order.price_raw)} would have been a TAKER: {self._around(market)}"
-        )
+        limit = self._price(market, order.price_raw)
+        about = f"POST_ONLY {self._about(order.init)}"
+        return f"{about} limit px of {limit} would have been a TAKER: {self._around(market)}"
+
+    def _about(self, init: OrderInitialized) -> str:
+        return f"{init.order_type.name} {init.order_side.name} order"
 
     def _around(self, market: Market) -> str:
         return f"bid={self._price(market, market.bid)}, ask={self._price(market, market.ask)}"
@@ -380,18 +396,18 @@ class SimulatedVenue:
         size = market.ask_size if order.is_buy else market.bid_size
         tif = order.init.time_in_force
         quantity = self._reducible(order)
-        if tif == TimeInForce.FOK and size < quantity:
+        if tif is FOK and size < quantity:
             self._cancel(market, order)
             return
         first = min(quantity, size)
         if first:
-            self._fill(market, order, first, price, LiquiditySide.TAKER)
+            self._fill(market, order, first, price, TAKER)
         left = quantity - first
         if left and order.is_open:
-            if tif == TimeInForce.IOC:
+            if tif is IOC:
                 self._cancel(market, order)
                 return
-            self._fill(market, order, left, _worse(market, order, price), LiquiditySide.TAKER)
+            self._fill(market, order, left, _worse(market, order, price), TAKER)
         if order.is_open:
             self._cancel(market, order)
 
@@ -400,19 +416,19 @@ class SimulatedVenue:
         size = market.ask_size if order.is_buy else market.bid_size
         quantity = self._reducible(order)
         tif = order.init.time_in_force
-        if tif == TimeInForce.FOK and size < quantity:
+        if tif is FOK and size < quantity:
             self._cancel(market, order)
             return
         if size and quantity:
-            self._fill(market, order, min(quantity, size), price, LiquiditySide.TAKER)
-        if order.is_open and tif in (TimeInForce.IOC, TimeInForce.FOK):
+            self._fill(market, order, min(quantity, size), price, TAKER)
+        if order.is_open and tif in (IOC, FOK):
             self._cancel(market, order)
 
     def _fill_passively(self, market: Market, order: VenueOrder, size: int) -> None:
         quantity = min(self._reducible(order), size)
         if quantity:
             assert order.price_raw is not None
-            self._fill(market, order, quantity, order.price_raw, LiquiditySide.MAKER)
+            self._fill(market, order, quantity, order.price_raw, MAKER)
 
     def _reducible(self, order: VenueOrder) -> int:
         """What may still be filled: of a reduce-only order never more than its position holds on the other side."""
@@ -433,7 +449,7 @@ class SimulatedVenue:
         position = self._positions[order.position_id] = self._positions.get(order.position_id, 0) + signed
         if order.filled_raw >= order.quantity_raw:
             market.remove(order)
-        commission = self.config.fee_model.commission(instrument, qty_raw, px_raw, liquidity)
+        commission = self.config.fee_model.commission(market.terms, qty_raw, px_raw, liquidity)
         self._say(
             init.strategy_id,
             OrderFilled(
@@ -443,7 +459,7 @@ class SimulatedVenue:
                 init.client_order_id,
                 order.venue_order_id,
                 self._account_id,
-                TradeId(f"T-{_mix(market.ordinal, self._ts):016x}-{market.executions:03d}"),
+                unchecked_trade_id(f"T-{_mix(market.ordinal, self._ts):016x}-{market.executions:03d}"),
                 order.position_id,
                 init.order_side,
                 init.order_type,
@@ -532,7 +548,7 @@ class SimulatedVenue:
 
     def _next_venue_order_id(self, market: Market) -> VenueOrderId:
         count = self._order_counts[market.instrument.id] = self._order_counts.get(market.instrument.id, 0) + 1
-        return VenueOrderId(f"{self._name}-{market.ordinal}-{count:03d}")
+        return unchecked_venue_order_id(f"{self._name}-{market.ordinal}-{count:03d}")
 
     def _position_for(self, command: SubmitOrder) -> PositionId:
         """The position that the fills of an order belong to: chosen by the command, or one per order when hedging."""
@@ -541,7 +557,7 @@ class SimulatedVenue:
             if command.position_id is not None:
                 return command.position_id
             count = self._position_counts[init.instrument_id] = self._position_counts.get(init.instrument_id, 0) + 1
-            return PositionId(f"{self._name}-{self.markets[init.instrument_id].ordinal}-{count:03d}")
+            return unchecked_position_id(f"{self._name}-{self.markets[init.instrument_id].ordinal}-{count:03d}")
         key = (init.instrument_id, init.strategy_id)
         found = self._netting_ids.get(key)
         if found is None:

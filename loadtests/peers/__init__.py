@@ -1,0 +1,1 @@
+"""The same workloads in NautilusTrader, in an environment of its own; run `python -m loadtests.peers`."""
