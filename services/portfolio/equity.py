@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nautilus_common.engine import PHASE_START, Tag
-from nautilus_common.model.ledger import notional_raw
 from nautilus_common.model.xrates import ConversionError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ class EquityCurve:
                 if account.is_margin_account:
                     raw = position.unrealized_raw(price)
                 elif account.holds_apart(position.instrument):
-                    raw = notional_raw(position.instrument, position.signed_raw, price)
+                    raw = position.terms.notional_raw(position.signed_raw, price)
                 else:
                     continue
                 currency = position.settlement_currency

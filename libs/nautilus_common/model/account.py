@@ -167,22 +167,11 @@ class Account:
     def free_raw(self, currency: Currency) -> int:
         return self._totals.get(currency, 0) - self._locked.get(currency, 0)
 
-<<<<<<< HEAD
-    @property
-    def is_cash_account(self) -> bool:
-        return self.type == AccountType.CASH
-
-    @property
-    def is_margin_account(self) -> bool:
-        return self.type == AccountType.MARGIN
-
     def holds_apart(self, instrument: Instrument) -> bool:
         """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of an
         account that has a base currency only."""
         return self.base_currency is not None or instrument.get_base_currency() is None
 
-=======
->>>>>>> main
     def currencies(self) -> list[Currency]:
         return list(self._totals)
 

@@ -196,7 +196,7 @@ class Portfolio:
             mark = self._mark(position.instrument, position, None)
             if mark is None or not account.holds_apart(position.instrument):
                 continue
-            raw = notional_raw(position.instrument, position.signed_raw, mark)
+            raw = position.terms.notional_raw(position.signed_raw, mark)
             money = self._in(raw, position.settlement_currency, account, None)
             if money is not None:
                 sums[money.currency] = sums.get(money.currency, 0) + money.raw
