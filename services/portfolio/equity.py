@@ -66,9 +66,7 @@ class EquityCurve:
                 self.points.setdefault((account.id.value, currency.code), []).append(point)
 
     def _unrealized(self, account: Account) -> dict[Currency, int]:
-        """Unrealised profit of an account's open positions by currency, raw; of a cash account nothing: it owns them."""
-        if not account.is_margin_account:
-            return {}
+        """Unrealised profit of an account's open positions by currency, raw; of a cash account what they are worth."""
         sums: dict[Currency, int] = {}
         ledger = self._ledger
         for positions in ledger.open_positions.values():
@@ -78,7 +76,13 @@ class EquityCurve:
                 prices = ledger.xrates.prices(position.instrument_id)
                 if prices is None:
                     continue
-                raw = position.unrealized_raw(prices[0] if position.is_long else prices[1])
+                price = prices[0] if position.is_long else prices[1]
+                if account.is_margin_account:
+                    raw = position.unrealized_raw(price)
+                elif account.holds_apart(position.instrument):
+                    raw = position.terms.notional_raw(position.signed_raw, price)
+                else:
+                    continue
                 currency = position.settlement_currency
                 base = account.base_currency
                 if base is not None and base != currency:

@@ -10,7 +10,7 @@ from collections import deque
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from nautilus_common.model.enums import OrderSide, OrderType, TimeInForce, TradingState
+from nautilus_common.model.enums import OmsType, OrderSide, OrderType, TimeInForce, TradingState
 from nautilus_common.model.rounding import raw_at
 
 if TYPE_CHECKING:
@@ -88,11 +88,19 @@ def check_order_type(s: Submission) -> str | None:
 
 
 def check_position_id(s: Submission) -> str | None:
-    """A reduce-only order for a named position must not increase it."""
+    """A named position must be one that the order can belong to, and a reduce-only order must not increase it."""
     position_id = s.command.position_id
-    if position_id is None or not s.order.reduce_only:
+    if position_id is None:
         return None
+    if s.account.spec.oms_type == OmsType.NETTING:
+        own = f"{s.order.instrument_id}-{s.order.strategy_id}"
+        if position_id.value != own:
+            return f"NETTING_POSITION_ID: {position_id} cannot be chosen at a netting venue, where it is {own}"
     position = s.ledger.positions.get(position_id)
+    if position is not None and position.instrument_id != s.order.instrument_id:
+        return f"POSITION_INSTRUMENT_MISMATCH: {position_id} is in {position.instrument_id}"
+    if not s.order.reduce_only:
+        return None
     if position is None:
         return f"POSITION_NOT_FOUND: {position_id} for a reduce-only order"
     if position.closing_order_side() != s.order.order_side:

@@ -171,11 +171,11 @@ class Portfolio:
         return {currency: money_from_raw(raw, currency) for currency, raw in sums.items()}
 
     def equity(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[Currency, Money]:
-        """Balances plus unrealised profit; of a cash account its balances plus the mark value of its positions."""
+        """Balances plus unrealised profit; of a cash account plus the mark value of what is not among its balances."""
         account = self.account(venue, account_id)
         if account is None:
             return {}
-        gains = self.unrealized_pnls(account.spec.venue) if account.is_margin_account else {}
+        gains = self.unrealized_pnls(account.spec.venue) if account.is_margin_account else self._holdings(account)
         totals = account.balances_total()
         for currency, gain in gains.items():
             known = totals.get(currency)
@@ -187,6 +187,20 @@ class Portfolio:
         self._source.sync()
         found = [p.instrument_id for p in self._open(venue) if self._mark(p.instrument, p, None) is None]
         return list(dict.fromkeys(found))
+
+    def _holdings(self, account: Account) -> dict[Currency, Money]:
+        """Market value of a cash account's positions, but of those that its balances hold as a currency."""
+        self._source.sync()
+        sums: Sums = {}
+        for position in self._open(account.spec.venue):
+            mark = self._mark(position.instrument, position, None)
+            if mark is None or not account.holds_apart(position.instrument):
+                continue
+            raw = position.terms.notional_raw(position.signed_raw, mark)
+            money = self._in(raw, position.settlement_currency, account, None)
+            if money is not None:
+                sums[money.currency] = sums.get(money.currency, 0) + money.raw
+        return {currency: money_from_raw(raw, currency) for currency, raw in sums.items()}
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 

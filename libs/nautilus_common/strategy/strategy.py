@@ -147,6 +147,8 @@ class Strategy(Actor):
             raise ValueError(
                 f"order {order.client_order_id} is {order.status.name}: an order is submitted once; make a new one"
             )
+        if self.cache.order_exists(init.client_order_id):
+            raise ValueError(f"client order id {init.client_order_id} was used before; let the order factory choose it")
         account_id = host.account_of(init.instrument_id).id  # raises for an unknown venue, before anything is known
         now = host.now_ns()
         handlers = self._handlers
