@@ -16,6 +16,7 @@ from nautilus_common.messages.commands import (
 )
 from nautilus_common.messages.events import AccountAdjusted, OrderDenied, OrderEvent, OrderModifyRejected
 from nautilus_common.model.ledger import Ledger
+
 from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_reason
 from services.risk.config import RiskEngineConfig
 
@@ -95,7 +96,9 @@ class RiskEngine:
         if self.config.bypass:
             return None
         terms = self.ledger.terms[order.instrument_id]
-        submission = Submission(command, order, instrument, terms, self.ledger, account, self.config, self.trading_state, ts_ns)
+        submission = Submission(
+            command, order, instrument, terms, self.ledger, account, self.config, self.trading_state, ts_ns
+        )
         for check in SUBMIT_CHECKS:
             reason = check(submission)
             if reason is not None:

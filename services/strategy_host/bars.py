@@ -71,8 +71,10 @@ class BarSource:
         if view is None or (until_ns <= self.built_to and self._row >= view.length):
             return
         stop = max(view.stop(frontier), self._row)
-        columns = self.aggregator.consume(view.columns, self._row, stop, until_ns, view.first_row) if view.length else (
-            self.aggregator.consume({}, 0, 0, until_ns)
+        columns = (
+            self.aggregator.consume(view.columns, self._row, stop, until_ns, view.first_row)
+            if view.length
+            else (self.aggregator.consume({}, 0, 0, until_ns))
         )
         self._row = stop
         self._add(columns, until_ns)
@@ -92,8 +94,10 @@ class BarSource:
                 "close": columns.close,
                 "volume": columns.volume,
             }
-            built = child.aggregator.consume(source, 0, columns.size, until_ns) if columns.size else (
-                child.aggregator.consume({}, 0, 0, until_ns)
+            built = (
+                child.aggregator.consume(source, 0, columns.size, until_ns)
+                if columns.size
+                else (child.aggregator.consume({}, 0, 0, until_ns))
             )
             child._add(built if built is not None else NO_BARS, until_ns)
 

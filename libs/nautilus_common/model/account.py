@@ -46,7 +46,7 @@ class AccountSpec(msgspec.Struct, frozen=True):
     starting_balances: tuple[Money, ...]
     base_currency: Currency | None = None
     default_leverage: Decimal = Decimal(1)
-    leverages: dict[InstrumentId, Decimal] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    leverages: dict[InstrumentId, Decimal] = {}
     margin_model: str = "leveraged"
     allow_borrowing: bool = False
     frozen: bool = False
@@ -97,7 +97,11 @@ class Account:
         return self._set_margin(self._margin_maint, instrument_id, currency, raw)
 
     def _set_margin(
-        self, margins: dict[InstrumentId, tuple[Currency, int]], instrument_id: InstrumentId, currency: Currency, raw: int
+        self,
+        margins: dict[InstrumentId, tuple[Currency, int]],
+        instrument_id: InstrumentId,
+        currency: Currency,
+        raw: int,
     ) -> bool:
         known = margins.get(instrument_id)
         before = known[1] if known is not None else 0
@@ -136,7 +140,9 @@ class Account:
             held = locked.get(currency, 0)
             balances.append(
                 AccountBalance(
-                    money_from_raw(total, currency), money_from_raw(held, currency), money_from_raw(total - held, currency)
+                    money_from_raw(total, currency),
+                    money_from_raw(held, currency),
+                    money_from_raw(total - held, currency),
                 )
             )
         return AccountState(

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from nautilus_common.model.rounding import div_half_even
 
 if TYPE_CHECKING:
-    from nautilus_common.model.values import Currency
     from nautilus_common.model.identifiers import InstrumentId, Venue
     from nautilus_common.model.instruments import Instrument
+    from nautilus_common.model.values import Currency
     from nautilus_common.streams import MarketView
 
 Rate = tuple[int, int]

@@ -196,7 +196,8 @@ class Cache:
     def _row(self, stream: StreamView, index: int) -> QuoteTick | TradeTick | Bar | None:
         if index < 0 or index >= min(stream.taken, CAPACITY):
             return None
-        return self._maker(stream).one(index)
+        found: QuoteTick | TradeTick | Bar = self._maker(stream).one(index)
+        return found
 
     def _rows(self, stream: StreamView) -> list[QuoteTick | TradeTick | Bar]:
         maker = self._maker(stream)

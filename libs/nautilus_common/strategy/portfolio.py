@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from nautilus_common.model.identifiers import AccountId, InstrumentId, Venue
+from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.values import Currency, Money, Price, money_from_raw
 from nautilus_common.model.xrates import ConversionError
 
@@ -54,15 +55,21 @@ class Portfolio:
             return self._ledger.accounts.get(account_id)
         return self._ledger.by_venue.get(venue) if venue is not None else None
 
-    def balances_locked(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[Currency, Money] | None:
+    def balances_locked(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[Currency, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.balances_locked()
 
-    def margins_init(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[InstrumentId, Money] | None:
+    def margins_init(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[InstrumentId, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.margins_init()
 
-    def margins_maint(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[InstrumentId, Money] | None:
+    def margins_maint(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[InstrumentId, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.margins_maint()
 
@@ -204,7 +211,9 @@ class Portfolio:
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
-    def _sum(self, query: object, venue: Venue | None, target: Currency | None, open_only: bool = True) -> dict[Currency, Money]:
+    def _sum(
+        self, query: object, venue: Venue | None, target: Currency | None, open_only: bool = True
+    ) -> dict[Currency, Money]:
         positions = self._open(venue) if open_only else [p for p in self._positions() if venue in (None, p.venue)]
         sums: Sums = {}
         for instrument_id in dict.fromkeys(position.instrument_id for position in positions):
@@ -225,7 +234,7 @@ class Portfolio:
 
     def _mark(self, instrument: Instrument, position: Position, price: Price | None) -> int | None:
         if price is not None:
-            return price.raw * 10 ** (instrument.price_precision - price.precision)
+            return raw_at(price, instrument.price_precision)
         prices = self._ledger.xrates.prices(instrument.id)
         return None if prices is None else prices[0] if position.is_long else prices[1]
 
