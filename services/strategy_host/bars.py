@@ -1,7 +1,8 @@
 """Internal bars of a strategy host: built ahead by kernels, delivered one by one as their timers fire.
 
 Bars depend on market data only, so that all bars of the visible rows are built at once, whatever strategies do; what is
-built is handed out when its time comes. Time bars fire as timers named ``TIME_BAR_<bar type>``; threshold bars belong to
+built is handed out when its time comes. Time bars fire as timers named ``TIME_BAR_<bar type>``; threshold bars belong
+to
 the row that closed them.
 """
 

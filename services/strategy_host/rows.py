@@ -141,7 +141,9 @@ class RowQueue:
 
 
 def stream_items(stream: RowStream, start: int, stop: int) -> list[Item]:
-    """Rows [start, stop) of a stream and the threshold bars that they close: a bar comes before the tick that closed it."""
+    """Rows [start, stop) of a stream and the threshold bars that they close: a bar comes before the tick that
+    closed it.
+    """
     view = stream.view
     first, rank, ts = view.first_row, view.spec.rank, view.ts
     items: list[Item] = []

@@ -174,7 +174,8 @@ class Account:
         return self._totals.get(currency, 0) - self._locked.get(currency, 0)
 
     def holds_apart(self, instrument: Instrument) -> bool:
-        """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of an
+        """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of
+        an
         account that has a base currency only."""
         return self.base_currency is not None or instrument.get_base_currency() is None
 

@@ -1,7 +1,7 @@
 """A position: what was bought and sold under one position id, at an exact cost.
 
 Quantities and costs are integers. The cost of what is held is the sum of price x quantity, in units of
-10^-(price precision + size precision + multiplier precision), times `COST_GUARD`; a partial close takes its share of it,
+10^-(price precision + size precision + multiplier precision), times `COST_GUARD`; a partial close takes its share,
 rounded half to even, and the last close takes all that is left. So the realised amounts of a position always sum to
 exactly what was paid and received, whatever the order of its fills.
 """

@@ -96,7 +96,9 @@ class Portfolio:
         account_id: AccountId | None = None,
         target_currency: Currency | None = None,
     ) -> Money | None:
-        """Unrealised profit at `price`, else long positions at the bid and short ones at the ask; None without a price."""
+        """Unrealised profit at `price`, else long positions at the bid and short ones at the ask; None without a
+        price.
+        """
         self._source.sync()
         instrument = self._source.instruments.get(instrument_id)
         account = self._account_of(instrument_id)
