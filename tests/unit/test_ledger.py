@@ -179,10 +179,17 @@ def test_hedging_keeps_positions_apart_and_netting_does_not():
     assert hedged.net_raw == netted.net_raw
 
 
-def test_a_balance_beyond_int64_names_itself():
+def test_a_position_beyond_int64_names_the_instrument():
     instrument = perpetual(is_inverse=False)
     ledger = ledger_of(instrument)
-    ledger.on_filled(fill_of(instrument, 1, 2**62, 10_000))
-    with pytest.raises((OverflowError, ValueError), match=r"USD|Money|int64|range"):
-        ledger.by_venue[SIM].add(USD, 2**63)
-        ledger.by_venue[SIM].state(0)
+    with pytest.raises(OverflowError, match="XBT-PERP.SIM"):
+        for number in range(1, 4):
+            ledger.on_filled(fill_of(instrument, number, 2**62, 1))
+
+
+def test_a_balance_beyond_int64_names_the_instrument():
+    instrument = perpetual(is_inverse=False)
+    ledger = ledger_of(instrument)
+    ledger.on_filled(fill_of(instrument, 1, 2**40, 10_000))
+    with pytest.raises(OverflowError, match=r"XBT-PERP.SIM: a balance or margin of account SIM-001 does not fit"):
+        ledger.on_filled(fill_of(instrument, 2, -(2**40), 2**40))
