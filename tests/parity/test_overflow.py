@@ -13,6 +13,7 @@ from nautilus_common.model.values import Money, Quantity
 from nautilus_common.strategy.strategy import Strategy
 from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig
 from random_runs import SECOND, START, Plan, instruments_of
+
 from services.risk.config import RiskEngineConfig
 
 INSTRUMENT = instruments_of(Plan(0))[0]
