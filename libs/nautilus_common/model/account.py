@@ -130,6 +130,14 @@ class Account:
         initial = _ratio(instrument.margin_init, leverage)
         return initial, _ratio(instrument.margin_maint, leverage)
 
+    def fits(self, limit: int) -> bool:
+        """True when every balance, locked and free amount is within +-`limit` raw units."""
+        for currency, total in self._totals.items():
+            held = self._locked.get(currency, 0)
+            if not (-limit <= total <= limit and -limit <= held <= limit and -limit <= total - held <= limit):
+                return False
+        return True
+
     # -- state ------------------------------------------------------------------------------------------------------
 
     def state(self, ts_ns: int, *, reported: bool = False) -> AccountState:

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 
+RAW_MAX = 2**63 - 1
 DAY_NS = 86_400_000_000_000
 
 # Members of enums are slow to look up where every order passes.
@@ -459,6 +460,11 @@ class SimulatedVenue:
         if order.filled_raw >= order.quantity_raw:
             market.remove(order)
         commission = self.config.fee_model.commission(market.terms, qty_raw, px_raw, liquidity)
+        if not (-RAW_MAX <= commission.raw <= RAW_MAX and -RAW_MAX <= px_raw <= RAW_MAX):
+            raise OverflowError(
+                f"{init.instrument_id}: price or commission of a fill of {qty_raw} at {px_raw} (raw) does not fit int64; "
+                "trade less, or check the data"
+            )
         self._say(
             init.strategy_id,
             OrderFilled(
