@@ -32,11 +32,12 @@ class EmaCross(Strategy):
         self.instrument_id = instrument_id
         self.bar_type = bar_type
         self.size = Quantity.from_int(100_000)
+        self.double = Quantity.from_int(200_000)
         self.fast = self.slow = 0.0
         self.fast_weight = 2.0 / (FAST + 1)
         self.slow_weight = 2.0 / (SLOW + 1)
         self.count = 0
-        self.side = OrderSide.NO_ORDER_SIDE
+        self.above: bool | None = None
 
     def on_start(self) -> None:
         if self.bar_type is None:
@@ -51,24 +52,20 @@ class EmaCross(Strategy):
         self.update(bar.close.as_double())
 
     def update(self, price: float) -> None:
-        self.count += 1
-        if self.count == 1:
+        self.count = count = self.count + 1
+        if count == 1:
             self.fast = self.slow = price
             return
-        self.fast += self.fast_weight * (price - self.fast)
-        self.slow += self.slow_weight * (price - self.slow)
-        if self.count < SLOW:
-            return
-        side = OrderSide.BUY if self.fast >= self.slow else OrderSide.SELL
-        if side != self.side:
-            self.turn(side)
+        self.fast = fast = self.fast + self.fast_weight * (price - self.fast)
+        self.slow = slow = self.slow + self.slow_weight * (price - self.slow)
+        if count >= SLOW and (above := fast >= slow) is not self.above:
+            first = self.above is None
+            self.above = above
+            self.turn(self.size if first else self.double)
 
-    def turn(self, side: OrderSide) -> None:
-        order = self.order_factory.market(self.instrument_id, side, self.size)
-        if self.side == OrderSide.NO_ORDER_SIDE:
-            self.size = Quantity.from_int(200_000)
-        self.side = side
-        self.submit_order(order)
+    def turn(self, size: Quantity) -> None:
+        side = OrderSide.BUY if self.above else OrderSide.SELL
+        self.submit_order(self.order_factory.market(self.instrument_id, side, size))
 
 
 class Requote(Strategy):

@@ -2,8 +2,7 @@
 
 A record is the msgpack array ``[tag, channel, message]`` behind its length (4 bytes, big endian). The digest of an
 engine is SHA-256 over its records in the order it said them; the digest of the run is SHA-256 over these in the order
-of rank. Encoding is put off until some thousand messages are waiting: messages never change, and the hot path should
-not pay for the proof.
+of rank. A message is encoded at once, while it is at hand; hashing and writing wait until some thousand are there.
 """
 
 from __future__ import annotations
@@ -32,40 +31,34 @@ class EventLog:
 
     def __init__(self, sink: BinaryIO | None = None) -> None:
         self._sink = sink
-        self._encoder = msgspec.msgpack.Encoder()
-        self._waiting: list[tuple[Tag, str, Message]] = []
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._waiting: list[tuple[int, bytes]] = []
         self._hashes: dict[int, hashlib._Hash] = {}
         self.count = 0
 
     def extend(self, rank: int, records: list[tuple[Tag, str, Message]]) -> None:
         """Log `records`, all said by the engine of `rank`, in this order."""
-        if rank not in self._hashes:
-            self._hashes[rank] = hashlib.sha256()
-        self._waiting += records
-        if len(self._waiting) >= BATCH:
+        encode = self._encode
+        waiting = self._waiting
+        for record in records:
+            waiting.append((rank, encode(record)))
+        if len(waiting) >= BATCH:
             self.flush()
 
     def flush(self) -> None:
-        """Encode, hash and write what is waiting."""
+        """Hash and write what is waiting."""
         waiting = self._waiting
         if not waiting:
             return
-        encode = self._encoder.encode
         by_rank: dict[int, list[bytes]] = {}
-        frames: list[bytes] = []
-        for record in waiting:
-            data = encode(record)
-            parts = by_rank.get(record[0][5])
-            if parts is None:
-                parts = by_rank[record[0][5]] = []
-            parts.append(data)
-            if self._sink is not None:
-                frames.append(len(data).to_bytes(4, "big"))
-                frames.append(data)
+        for rank, data in waiting:
+            by_rank.setdefault(rank, []).append(data)
         for rank, parts in by_rank.items():
+            if rank not in self._hashes:
+                self._hashes[rank] = hashlib.sha256()
             self._hashes[rank].update(b"".join(parts))
         if self._sink is not None:
-            self._sink.write(b"".join(frames))
+            self._sink.write(b"".join(part for _, data in waiting for part in (len(data).to_bytes(4, "big"), data)))
         self.count += len(waiting)
         waiting.clear()
 

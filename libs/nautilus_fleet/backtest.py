@@ -130,7 +130,10 @@ class BacktestResult:
 class BacktestEngine:
     """Runs strategies over added data, on simulated venues, in one process."""
 
+    _runs_in_memory = 0  # of this process, since their memory was last given back
+
     def __init__(self, config: BacktestEngineConfig | None = None) -> None:
+        self._give_back_memory()
         self.config = config or BacktestEngineConfig()
         self.trader_id = TraderId(self.config.trader_id)
         self._venues: dict[Venue, SimulatedVenueConfig] = {}
@@ -325,15 +328,24 @@ class BacktestEngine:
         for venue in self._venues.values():
             venue.fill_model.reset()
         self._run = _Run(self, _time_ns(start), _time_ns(end))
+        BacktestEngine._runs_in_memory += 1
         try:
             with _rare_collections():
                 self._run.execute()
         finally:
             self._run.close()
 
+    @classmethod
+    def _give_back_memory(cls) -> None:
+        """Engines, hosts and strategies refer to each other in circles, which only the collector takes apart."""
+        if cls._runs_in_memory:
+            cls._runs_in_memory = 0
+            gc.collect()
+
     def reset(self) -> None:
         """Forget the run; data, venues, instruments and strategies stay. A second run gives the same digest."""
         self._run = None
+        self._give_back_memory()
         for actor in self._actors:
             actor.reset()
 

@@ -90,11 +90,18 @@ class NaiveRun:
         seen: Tag = (ts, 0, stream, row, 1, self.data_rank, 0)
         self.deliver_below(taken)
         for venue in self.venues:
-            self.act(venue, lambda out, venue=venue: venue.run(taken, out))
+            self.take_one(venue, taken)
         self.deliver_below(seen)
         for engine in self.others:
-            self.act(engine, lambda out, engine=engine: engine.run(seen, out))
+            self.take_one(engine, seen)
         self.deliver_below((ts, 0, stream, row + 1))
+
+    def take_one(self, engine: Any, until: Tag) -> None:
+        """Let `engine` take one stimulus: it may speak once, and then has nothing left up to `until`."""
+        self.act(engine, lambda out: engine.run(until, out))
+        said = self.log_count
+        self.act(engine, lambda out: engine.run(until, out))
+        assert self.log_count == said, f"{engine.name} spoke twice at {until}"
 
     def between(self, done: int, before: int) -> int:
         """Everything but rows that happens before `before`: delayed messages, timers and expiries of each instant."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from random import Random
 
 import numpy as np
@@ -195,8 +194,3 @@ def test_venue_against_its_twin(kinds):
 @given(st.integers(0, 2**32), st.sampled_from(KINDS))
 def test_venue_against_its_twin_on_any_market(seed, kinds):
     play(seed, kinds, 40)
-
-
-def test_margin_is_not_the_venue_s_concern():
-    """The twin knows no accounts: the venue fills whatever risk let pass."""
-    assert INSTRUMENT.margin_init == Decimal("0.03")

@@ -56,7 +56,8 @@ class VenueTwin:
         self.ts = row["ts_init"]
         self.newest[kind] = row
         if kind.startswith("bar"):
-            self.walk(kind)
+            if not self.walk(kind):
+                return  # the first of a BID and an ASK bar waits for the second
         elif kind == "trade" and "quote" in self.newest:
             self.settle_book()
             self.match_trade(row)
@@ -84,7 +85,7 @@ class VenueTwin:
                 row = self.newest[kind]
                 point = (row["close"], self.sizes(row)[3])
                 for side, spared in (("bid", "bar:ASK"), ("ask", "bar:BID")):
-                    if kind != spared or side not in self.book:
+                    if kind != spared or not self.is_paired or side not in self.book:
                         self.book[side] = point
 
     def sizes(self, row: dict) -> list[int]:
@@ -92,13 +93,13 @@ class VenueTwin:
         quarter = max(row["volume"] // QUARTER // self.increment * self.increment, self.increment)
         return [quarter] * 3 + [max(row["volume"] - 3 * quarter, self.increment)]
 
-    def walk(self, kind: str) -> None:
+    def walk(self, kind: str) -> bool:
         """A bar is four prices, open, high, low, close; a BID and an ASK bar of one time are one walk."""
         bid = ask = self.newest[kind]
-        if kind != "bar:LAST" and {"bar:BID", "bar:ASK"} <= set(self.kinds):
+        if kind != "bar:LAST" and self.is_paired:
             found = [self.newest.get(name) for name in ("bar:BID", "bar:ASK")]
             if None in found or found[0]["ts_init"] != found[1]["ts_init"]:
-                return
+                return False
             bid, ask = found
         names = ["open", "high", "low", "close"]
         if self.adaptive and abs(bid["open"] - bid["high"]) >= abs(bid["open"] - bid["low"]):
@@ -106,6 +107,11 @@ class VenueTwin:
         for name, size in zip(names, self.sizes(bid), strict=True):
             self.book = {"bid": (bid[name], size), "ask": (ask[name], size)}
             self.match_book(None if name == "open" else "level")
+        return True
+
+    @property
+    def is_paired(self) -> bool:
+        return {"bar:BID", "bar:ASK"} <= set(self.kinds)
 
     # -- matching ----------------------------------------------------------------------------------------------------
 
@@ -151,8 +157,9 @@ class VenueTwin:
             return
         order.trigger = None
         self.say("Triggered", order)
-        if self.reaches(order, self.opposite(order)[0]):
-            self.cross(order)
+        best = self.opposite(order)[0] if at is None else at  # within a bar the market passes the trigger price
+        if self.reaches(order, best):
+            self.cross(order, best)
 
     # -- fills -------------------------------------------------------------------------------------------------------
 
@@ -170,9 +177,9 @@ class VenueTwin:
             self.fill(order, order.quantity, price + order.side * self.tick, False)
         return None
 
-    def cross(self, order: TwinOrder) -> None:
-        """A limit order that meets the book takes what is there."""
-        price, size = self.opposite(order)
+    def cross(self, order: TwinOrder, price: int) -> None:
+        """A limit order that meets the market at `price` takes what the book holds."""
+        size = self.opposite(order)[1]
         if order.tif == "FOK" and size < order.quantity:
             return self.close(order)
         if size:
@@ -206,6 +213,7 @@ class VenueTwin:
 
     def submit(self, ts: int, order: TwinOrder) -> None:
         self.ts = ts
+        self.settle_book()
         self.arrivals += 1
         order.arrival = self.arrivals
         if order.kind == "market":
@@ -221,7 +229,7 @@ class VenueTwin:
             return self.reject(order)
         self.say("Accepted", order)
         if order.trigger is None and crosses:
-            self.cross(order)
+            self.cross(order, self.opposite(order)[0])
         elif order.trigger is None and order.tif in ("IOC", "FOK"):
             self.close(order)
         if order.is_open:

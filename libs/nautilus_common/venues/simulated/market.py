@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, MAX_NS, Tag
-from nautilus_common.kernels.scan import next_bar_trigger, next_quote_trigger, next_trade_trigger
 from nautilus_common.model.enums import AggregationSource, OrderSide, OrderType, PriceType, TimeInForce, TriggerType
 from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.terms import Terms
@@ -132,15 +131,17 @@ class Market:
             self._refresh_from_bars()
 
     def _refresh_from_bars(self) -> None:
-        """BID and ASK bars each set their own side; any other bar sets both."""
+        """BID and ASK bars each set their own side, where there are both; any other bar sets both."""
+        sides = {bar_price_type(view) for view in self.bars}
+        paired = PriceType.BID in sides and PriceType.ASK in sides
         for view in self.bars:
             if not view.has_row:
                 continue
             close, size = view.value("close"), closing_size(view.value("volume"), self.instrument.size_increment.raw)
             price_type = bar_price_type(view)
-            if price_type != PriceType.ASK or not self.is_set:
+            if price_type != PriceType.ASK or not paired or not self.is_set:
                 self.bid, self.bid_size = close, size
-            if price_type != PriceType.BID or not self.is_set:
+            if price_type != PriceType.BID or not paired or not self.is_set:
                 self.ask, self.ask_size = close, size
             self.is_set = True
 
@@ -231,18 +232,16 @@ class Market:
         return view.tag_of(index), scan.hit
 
     def _scan(self, view: StreamView, start: int, stop: int) -> int:
+        """The first of rows [start, stop) that reaches a level, or `stop`."""
+        from nautilus_common.kernels import scan  # numba is heavy: not before an order rests
+
         columns = view.columns
-        buy_limit, sell_limit, buy_stop, sell_stop = self.levels()
         kind = view.spec.kind
         if kind == "quote":
-            return int(
-                next_quote_trigger(columns["bid"], columns["ask"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop)
-            )
+            return int(scan.next_quote_trigger(columns["bid"], columns["ask"], start, stop, *self.levels()))
         if kind == "trade":
-            return int(next_trade_trigger(columns["price"], columns["aggressor"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop))
-        return int(
-            next_bar_trigger(columns["high"], columns["low"], start, stop, buy_limit, sell_limit, buy_stop, sell_stop)
-        )
+            return int(scan.next_trade_trigger(columns["price"], columns["aggressor"], start, stop, *self.levels()))
+        return int(scan.next_bar_trigger(columns["high"], columns["low"], start, stop, *self.levels()))
 
     def on_feed(self, rank: int) -> None:
         for scan in self.scans:
