@@ -45,7 +45,7 @@ def act(s: ScriptedStrategy, what: tuple[Any, ...]) -> None:
         post_only = post_only and tif in ("GTC", "DAY")
         s.limit(side, quantity, price(first), tif=tif, reduce_only=reduce_only, post_only=post_only)
     elif kind == "stop":
-        s.stop(side, quantity, price(first), tif=tif, reduce_only=reduce_only)
+        s.stop_market(side, quantity, price(first), tif=tif, reduce_only=reduce_only)
     elif kind == "stop_limit":
         s.stop_limit(side, quantity, price(first), price(second), tif=tif, reduce_only=reduce_only)
     elif kind == "cancel" and s.orders:

@@ -53,7 +53,7 @@ class TestPrices:
         assert denied(run, 2) is None
 
     def test_precision_of_the_trigger_price(self) -> None:
-        run = submit(scenario(), lambda s: s.stop("BUY", 1, "0.700001"))
+        run = submit(scenario(), lambda s: s.stop_market("BUY", 1, "0.700001"))
         assert denied(run) == "trigger price 0.700001 invalid (precision 6 > 5)"
 
     @pytest.mark.parametrize(("price", "passes"), [("0.00000", False), ("-0.00001", False), ("0.00001", True)])
@@ -126,7 +126,7 @@ class TestNotional:
 
     def test_valued_at_the_orders_own_price(self) -> None:
         risk = RiskEngineConfig(max_notional_per_order={PAIR: Decimal(7000)})
-        run = submit(scenario(risk=risk), lambda s: s.limit("BUY", 10_001, "0.5"), lambda s: s.stop("BUY", 9_000, "0.8"))
+        run = submit(scenario(risk=risk), lambda s: s.limit("BUY", 10_001, "0.5"), lambda s: s.stop_market("BUY", 9_000, "0.8"))
         assert denied(run) is None
         assert str(denied(run, 2)).startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER: 7200.00")
 

@@ -25,7 +25,7 @@ class TestBarWalk:
                 1,
                 lambda s: s.market("BUY", 1000),
                 lambda s: s.limit("SELL", 1000, "0.71", reduce_only=True),
-                lambda s: s.stop("SELL", 1000, "0.69", reduce_only=True),
+                lambda s: s.stop_market("SELL", 1000, "0.69", reduce_only=True),
             )
             .run()
         )
@@ -45,7 +45,7 @@ class TestBarWalk:
         assert self.both_sides(near_high, bar_adaptive_high_low_ordering=True) == ["120 2 SELL 1000 @ 0.71000 MAKER"]
 
     def stop(self, bar: tuple[object, ...]) -> list[str]:
-        return scenario().bars(FLAT, bar).on_row(1, lambda s: s.stop("BUY", 1000, "0.71")).run().fills
+        return scenario().bars(FLAT, bar).on_row(1, lambda s: s.stop_market("BUY", 1000, "0.71")).run().fills
 
     def test_a_gap_over_the_stop_fills_at_the_open(self) -> None:
         assert self.stop((120, "0.72", "0.73", "0.71", "0.72", 400_000)) == ["120 1 BUY 1000 @ 0.72000 TAKER"]
@@ -113,7 +113,7 @@ class TestBidAndAskBars:
         [("SELL", "0.691", True), ("SELL", "0.6895", False), ("BUY", "0.711", True), ("BUY", "0.7125", False)],
     )
     def test_stops_look_at_their_own_side(self, ask_first: bool, side: str, stop: str, filled: bool) -> None:
-        fills = self.run(self.BIDS, self.ASKS, lambda s: s.stop(side, 1, stop), ask_first=ask_first)
+        fills = self.run(self.BIDS, self.ASKS, lambda s: s.stop_market(side, 1, stop), ask_first=ask_first)
         assert bool(fills) == filled
 
     @pytest.mark.parametrize("ask_first", [False, True])

@@ -92,7 +92,7 @@ class TestReduceOnly:
         run = (
             scenario()
             .quotes((1, "0.70000", "0.70010"), (2, "0.69000", "0.69010"))
-            .on_row(1, lambda s: (s.market("BUY", 1000), s.stop("SELL", 5000, "0.69500", reduce_only=True)))
+            .on_row(1, lambda s: (s.market("BUY", 1000), s.stop_market("SELL", 5000, "0.69500", reduce_only=True)))
             .run()
         )
         assert run.fills[1] == "2 2 SELL 1000 @ 0.69000 TAKER"
@@ -184,14 +184,14 @@ class TestModify:
         assert str(run.orders[0].filled_qty) == "600"
 
     def test_stop_into_the_market_is_refused(self) -> None:
-        run = modify(flat(1, 2).on_row(1, lambda s: s.stop("BUY", 1000, "0.71000")), trigger_price="0.70005")
+        run = modify(flat(1, 2).on_row(1, lambda s: s.stop_market("BUY", 1000, "0.71000")), trigger_price="0.70005")
         assert run.life(1)[-1] == "ModifyRejected"
 
     def test_stop_into_the_market_triggers_where_such_stops_are_taken(self) -> None:
         run = modify(
             scenario(reject_stop_orders=False)
             .quotes((1, "0.70000", "0.70010"), (2, "0.70000", "0.70010"))
-            .on_row(1, lambda s: s.stop("BUY", 1000, "0.71000")),
+            .on_row(1, lambda s: s.stop_market("BUY", 1000, "0.71000")),
             trigger_price="0.70005",
         )
         assert run.fills == ["2 1 BUY 1000 @ 0.70010 TAKER"]
@@ -200,7 +200,7 @@ class TestModify:
         assert modify(self.resting(), price="0.69000").life(1) == ["Initialized", "Submitted", "Accepted"]
 
     def test_price_of_a_stop_market_order_is_refused(self) -> None:
-        run = modify(flat(1, 2).on_row(1, lambda s: s.stop("BUY", 1000, "0.71000")), price="0.70500")
+        run = modify(flat(1, 2).on_row(1, lambda s: s.stop_market("BUY", 1000, "0.71000")), price="0.70500")
         assert "a STOP_MARKET order has no price" in run.events("OrderModifyRejected")[0]
 
     def test_moved_order_fills_at_its_new_price(self) -> None:
@@ -224,7 +224,7 @@ class TestCancel:
     def test_all_of_a_side(self) -> None:
         run = (
             flat(1, 2)
-            .on_row(1, lambda s: (s.limit("BUY", 1, "0.6"), s.limit("SELL", 1, "0.8"), s.stop("BUY", 1, "0.8")))
+            .on_row(1, lambda s: (s.limit("BUY", 1, "0.6"), s.limit("SELL", 1, "0.8"), s.stop_market("BUY", 1, "0.8")))
             .on_row(2, lambda s: s.cancel_all_orders(s.instrument.id, OrderSide.BUY))
             .run()
         )

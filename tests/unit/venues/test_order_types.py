@@ -34,7 +34,7 @@ def submit(s: ScriptedStrategy, order_type: str, side: str, quantity: int, price
     elif order_type == "limit":
         s.limit(side, quantity, price, **more)
     elif order_type == "stop":
-        s.stop(side, quantity, stop, **more)
+        s.stop_market(side, quantity, stop, **more)
     else:
         s.stop_limit(side, quantity, price, stop, **more)
 
@@ -142,7 +142,7 @@ class TestPartialFills:
         run = (
             scenario()
             .quotes((1, "0.70000", "0.70010", 500, 500), (2, "0.70050", "0.70060", 500, 500))
-            .on_row(1, lambda s: s.stop("BUY", 800, "0.70050", tif="FOK"))
+            .on_row(1, lambda s: s.stop_market("BUY", 800, "0.70050", tif="FOK"))
             .run()
         )
         assert run.life(1) == ["Initialized", "Submitted", "Accepted", "Canceled"]
