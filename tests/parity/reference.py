@@ -1,9 +1,9 @@
 """The specification of a run: a naive loop that takes every stimulus one by one, and looks at nothing ahead.
 
 It shares no scheduling code with `nautilus_common.scheduler`: it lists the rows of all streams in the order of
-docs/explain/order.md, feeds each engine one row at a time, visits every instant at which a timer or an expiry could be
-due, keeps its own list of undelivered messages and scans it for the smallest tag. The engines are the real ones: they are
-what is under test, since here they never get the chance to look ahead, and `horizon` is called only to tell them how far
+docs/explain/order.md, feeds each engine one row at a time, visits every instant at which a timer or an expiry could
+be due, keeps its own list of undelivered messages and scans it for the smallest tag. The engines are the real ones: they
+are what is under test, since here they never get the chance to look ahead, and `horizon` is called only to tell them how far
 data are known; its answer is thrown away.
 """
 
@@ -169,7 +169,7 @@ class NaiveRun:
                 return
             self.undelivered.remove(item)
             for engine in self.receivers(item[1]):
-                self.act(engine, lambda out, engine=engine: engine.handle(item[0], item[2], out))
+                self.act(engine, lambda out, engine=engine, item=item: engine.handle(item[0], item[2], out))
 
     def receivers(self, channel: str) -> list[Any]:
         """Who listens to `channel`, written out."""

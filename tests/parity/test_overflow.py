@@ -72,5 +72,5 @@ def test_a_fill_beyond_int64_names_the_instrument(quantity, price):
 
 @pytest.mark.parametrize("kind", ["3-SECOND-BID", "3-TICK-BID"])
 def test_the_volume_of_a_bar_names_the_bar_type(kind):
-    with pytest.raises(OverflowError, match="AUD/USD.SIM"):
+    with pytest.raises(OverflowError, match=r"AUD/USD\.SIM"):
         run(Buyer(1, f"{INSTRUMENT.id}-{kind}-INTERNAL"))

@@ -123,7 +123,7 @@ class VenueTwin:
         return self.book["ask" if order.side > 0 else "bid"]
 
     def reaches(self, order: TwinOrder, price: int) -> bool:
-        """`price` makes the order act: a stop when it is at the trigger or worse, a limit when at the price or better."""
+        """`price` makes the order act: a stop at its trigger or worse, a limit at its price or better."""
         distance = (price - order.level) * order.side
         return distance >= 0 if order.trigger is not None else distance <= 0
 

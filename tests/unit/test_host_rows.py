@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "parity"))
 
 from random_runs import Plan, build, instruments_of
 
-PLAN = Plan(5, streams=1, instruments=1, venues=1, strategies=())
+PLAN = Plan(0, streams=1, instruments=1, venues=1, strategies=())
 INSTRUMENT = instruments_of(PLAN)[0]
 
 
