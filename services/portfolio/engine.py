@@ -14,6 +14,7 @@ from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, Modi
 from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.position_events import position_event
+
 from services.portfolio.equity import EquityCurve
 
 if TYPE_CHECKING:

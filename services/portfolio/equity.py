@@ -14,8 +14,8 @@ from nautilus_common.model.xrates import ConversionError
 
 if TYPE_CHECKING:
     from nautilus_common.model.account import Account
-    from nautilus_common.model.values import Currency
     from nautilus_common.model.ledger import Ledger
+    from nautilus_common.model.values import Currency
     from nautilus_common.streams import MarketView
 
 

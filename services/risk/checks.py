@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nautilus_common.model.ledger import Ledger
     from nautilus_common.model.terms import Terms
     from nautilus_common.model.values import Price, Quantity
+
     from services.risk.config import RateLimit, RiskEngineConfig
 
 # Members of enums are slow to look up where every order passes.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
-
 from nautilus_common.model.enums import TradingState
 from nautilus_common.model.identifiers import InstrumentId
 
@@ -38,5 +37,5 @@ class RiskEngineConfig(msgspec.Struct, frozen=True):
     bypass: bool = False
     max_order_submit_rate: RateLimit = RateLimit()
     max_order_modify_rate: RateLimit = RateLimit()
-    max_notional_per_order: dict[InstrumentId, Decimal] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    max_notional_per_order: dict[InstrumentId, Decimal] = {}
     trading_state: TradingState = TradingState.ACTIVE

@@ -16,6 +16,7 @@ from nautilus_common.messages.commands import (
 )
 from nautilus_common.messages.events import AccountAdjusted, OrderDenied, OrderEvent, OrderModifyRejected
 from nautilus_common.model.ledger import Ledger
+
 from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_reason
 from services.risk.config import RiskEngineConfig
 

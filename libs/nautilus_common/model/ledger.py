@@ -31,10 +31,10 @@ from nautilus_common.model.values import quantity_from_raw
 from nautilus_common.model.xrates import ExchangeRates
 
 if TYPE_CHECKING:
-    from nautilus_common.model.values import Currency
     from nautilus_common.engine import Tag
     from nautilus_common.messages.base import Event
     from nautilus_common.model.instruments import Instrument
+    from nautilus_common.model.values import Currency
     from nautilus_common.streams import MarketView
 
 BUY = OrderSide.BUY  # looking up a member of an enum is slow where fills are folded

@@ -110,7 +110,9 @@ class ScriptedStrategy(Strategy):
         )
         return self._submit(order, position_id)
 
-    def stop_market(self, side: str, quantity: float, trigger: str, *, position_id: str | None = None, **more: Any) -> Order:
+    def stop_market(
+        self, side: str, quantity: float, trigger: str, *, position_id: str | None = None, **more: Any
+    ) -> Order:
         """Submit a stop-market order."""
         order = self.order_factory.stop_market(
             self.instrument.id,
