@@ -27,7 +27,7 @@ def div_half_up(numerator: int, denominator: int) -> int:
 def rescale_half_even(value: int, precision: int, target: int) -> int:
     """`value` at `precision` decimal places, given at `target` places, ties to even."""
     if target >= precision:
-        return value * 10 ** (target - precision)
+        return value * int(10 ** (target - precision))
     return div_half_even(value, 10 ** (precision - target))
 
 
@@ -39,5 +39,5 @@ def raw_at(value: Price | Quantity, precision: int) -> int:
     if value.precision == precision:
         return value.raw
     if value.precision < precision:
-        return value.raw * 10 ** (precision - value.precision)
-    return value.raw // 10 ** (value.precision - precision)
+        return value.raw * int(10 ** (precision - value.precision))
+    return value.raw // int(10 ** (value.precision - precision))

@@ -1,4 +1,4 @@
-"""The clock that a strategy sees: the time of what it is being told, and its timers. It never reads the machine's clock."""
+"""The clock that a strategy sees: the time of what it is being told, and its timers. It never reads the machine's."""
 
 from __future__ import annotations
 

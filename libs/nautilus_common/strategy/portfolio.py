@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from nautilus_common.model.identifiers import AccountId, InstrumentId, Venue
+from nautilus_common.model.rounding import raw_at
 from nautilus_common.model.values import Currency, Money, Price, money_from_raw
 from nautilus_common.model.xrates import ConversionError
 
@@ -225,7 +226,7 @@ class Portfolio:
 
     def _mark(self, instrument: Instrument, position: Position, price: Price | None) -> int | None:
         if price is not None:
-            return price.raw * 10 ** (instrument.price_precision - price.precision)
+            return raw_at(price, instrument.price_precision)
         prices = self._ledger.xrates.prices(instrument.id)
         return None if prices is None else prices[0] if position.is_long else prices[1]
 

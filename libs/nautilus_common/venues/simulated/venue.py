@@ -443,6 +443,7 @@ class SimulatedVenue:
     def _fill(self, market: Market, order: VenueOrder, qty_raw: int, px_raw: int, liquidity: LiquiditySide) -> None:
         init = order.init
         instrument = market.instrument
+        assert order.venue_order_id is not None
         market.executions += 1
         order.filled_raw += qty_raw
         signed = qty_raw if order.is_buy else -qty_raw
