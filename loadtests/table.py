@@ -17,6 +17,8 @@ _COLUMNS = (
     ("peak MB", 7, ">"),
     ("goals: measured / goal (1.00 or more is reached)", 0, "<"),
 )
+#: Wall over CPU seconds above which a run waited for the processor: nothing here waits for anything else.
+CONTENDED = 1.2
 _UNITS = {"events_per_s": "/s", "p50_us": " us", "p99_us": " us", "seconds": " s", "growth": "x"}
 _LABELS = {"events_per_s": "rate", "p50_us": "p50", "p99_us": "p99", "seconds": "time", "growth": "growth"}
 
@@ -39,6 +41,8 @@ def line(workload: Workload, figures: dict[str, Any]) -> str:
         f"{figures['peak_rss_mb']:.0f}",
         "; ".join(_goal(goal, figures) for goal in workload.goals),
     ]
+    if figures["seconds"] > CONTENDED * figures["cpu_seconds"]:
+        cells[-1] += "  (the machine was busy: wall time is well above CPU time)"
     if "seconds_min" in figures:
         cells[-1] += f"  [{figures['repeat']} runs, {figures['seconds_min']:.3f} to {figures['seconds_max']:.3f} s]"
     return _row(cells)

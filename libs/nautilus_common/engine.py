@@ -71,8 +71,8 @@ class Outbox:
             micro = cause[4] + 1
             if micro > MICRO_MAX:
                 raise FeedbackLoopError(
-                    f"{self.name} answered step {micro - 1} of one turn at ts {cause[0]} on '{channel}': engines answer "
-                    f"each other without delay. Last message: {message!r}"
+                    f"{self.name} answered step {micro - 1} of one turn at ts {cause[0]} on '{channel}': engines "
+                    f"answer each other without delay. Last message: {message!r}"
                 )
             tag = (cause[0], cause[1], cause[2], cause[3], micro, rank, seq)
         self.pending.append((tag, channel, message))

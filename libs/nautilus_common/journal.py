@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import msgspec
 
@@ -111,8 +111,8 @@ def first_difference(left: Path, right: Path) -> dict[str, object] | None:
             continue
         index = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
         events = [_decode(side[index]) if index < len(side) else None for side in (a, b)]
-        tag = min(tuple(event["tag"]) for event in events if event is not None)  # type: ignore[arg-type]
-        found.append((tag, {"engine": rank, "index": index, "left": events[0], "right": events[1]}))
+        tags: list[Tag] = [event["tag"] for event in events if event is not None]
+        found.append((min(tags), {"engine": rank, "index": index, "left": events[0], "right": events[1]}))
     return min(found, key=lambda item: item[0])[1] if found else None
 
 
@@ -124,6 +124,6 @@ def _by_engine(path: Path) -> dict[int, list[bytes]]:
     return engines
 
 
-def _decode(data: bytes) -> dict[str, object]:
+def _decode(data: bytes) -> dict[str, Any]:
     tag, channel, message = msgspec.msgpack.decode(data)
-    return {"tag": tag, "channel": channel, "message": message}
+    return {"tag": tuple(tag), "channel": channel, "message": message}

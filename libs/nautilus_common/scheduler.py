@@ -50,7 +50,9 @@ class Scheduler:
         self._settle(engine, outbox)
 
     def run(self, end: Tag | None = None) -> None:
-        """Go on until nothing at or below `end` is left to do; without `end`, nothing of the instant of the last row."""
+        """Go on until nothing at or below `end` is left to do; without `end`, nothing of the instant of the last
+        row.
+        """
         bus = self._bus
         while True:
             frontier = self.frontier
@@ -73,7 +75,8 @@ class Scheduler:
                 self._run_engine(engine, limit if limit < frontier else frontier)
 
     def _deliver_turn(self, tag: Tag) -> None:
-        """Deliver the smallest message, and with it the rest of its turn where no engine has a stimulus of its own in it.
+        """Deliver the smallest message, and with it the rest of its turn where no engine has a stimulus of its own in
+        it.
 
         Own stimuli of a turn come at its first steps (rows at 0 and 1, timers at 0). Once a message of a later step is
         the smallest of all, what is left of the turn are messages only, whatever the horizons.

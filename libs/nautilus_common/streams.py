@@ -55,12 +55,13 @@ class StreamView:
     def feed(self, block: Block) -> None:
         """Replace the rows, all of which have been taken, by those of `block`."""
         if self.pos != self.length:
-            raise AssertionError(f"stream {self.spec.rank}: {self.length - self.pos} rows were not taken before the next block")
+            left = self.length - self.pos
+            raise AssertionError(f"stream {self.spec.rank}: {left} rows were not taken before the next block")
         if self.length:
             self._keep_past()
         self.block = block
         self.columns = block.columns
-        self._views = {name: memoryview(column) for name, column in block.columns.items()}
+        self._views = {name: memoryview(column) for name, column in block.columns.items()}  # type: ignore[arg-type]
         self.ts = self._views["ts_init"]
         self.length = len(self.ts)
         self.first_row = block.first_row

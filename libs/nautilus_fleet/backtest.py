@@ -42,6 +42,7 @@ from nautilus_common.streams import MarketView, StreamSpec
 from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 from nautilus_common.venues.simulated.models import FillModel, LatencyModel, MakerTakerFeeModel
 from nautilus_common.venues.simulated.rollover import RolloverRates
+
 from nautilus_fleet import reports
 from services.data_gateway.engine import DataEngine
 from services.execution_gateway.engine import ExecutionEngine
@@ -52,7 +53,6 @@ from services.strategy_host.engine import StrategyHostEngine
 
 if TYPE_CHECKING:
     import numpy as np
-
     from nautilus_common.messages.blocks import Block
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.strategy.cache import Cache

@@ -22,7 +22,7 @@ class Report(list[Row]):
     def to_pandas(self) -> Any:
         """A pandas DataFrame; raises ImportError that says how to get pandas."""
         try:
-            import pandas as pd
+            import pandas as pd  # type: ignore[import-untyped, unused-ignore]
         except ImportError:
             raise ImportError("to_pandas() needs pandas, which is not installed: pip install pandas") from None
         return pd.DataFrame(list(self))

@@ -16,7 +16,6 @@ from nautilus_common.messages.blocks import Block
 
 if TYPE_CHECKING:
     import numpy as np
-
     from nautilus_common.streams import StreamSpec
 
 

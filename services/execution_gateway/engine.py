@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nautilus_common.messages import subjects
 from nautilus_common.engine import INF, PHASE_DELAYED, PHASE_TIMER, EngineError, Outbox, Tag
+from nautilus_common.messages import subjects
 from nautilus_common.messages.commands import (
     CancelAllOrders,
     CancelOrder,

@@ -1,7 +1,8 @@
 """The equity curve: what each account is worth on a fixed grid of times, and at the end.
 
 A point is taken when time passes a multiple of the interval, from the newest prices before it. Nothing is said, so it
-costs no step of the scheduler. Between two messages balances and positions stand still, so that only the points at which
+costs no step of the scheduler. Between two messages balances and positions stand still, so that only the points at
+which
 a position is open need prices. Equity is for charts and statistics: floats, made of exact integers.
 """
 

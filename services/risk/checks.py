@@ -74,7 +74,9 @@ def check_trading_state(s: Submission) -> str | None:
         return "TRADING_HALTED: the trading state is HALTED; cancels pass, new orders do not"
     net = s.ledger.net_raw.get(s.instrument.id, 0)
     if (net > 0 and s.order.order_side is BUY) or (net < 0 and s.order.order_side is SELL):
-        return f"TRADING_REDUCING: a {s.order.order_side.name} would increase the net position while the state is REDUCING"
+        return (
+            f"TRADING_REDUCING: a {s.order.order_side.name} would increase the net position while the state is REDUCING"
+        )
     return None
 
 
@@ -264,8 +266,6 @@ def _price_used(s: Submission) -> int | None:
 def _reduces(s: Submission) -> bool:
     net = s.ledger.net_raw.get(s.instrument.id, 0)
     working = sum(
-        o.quantity_raw - o.filled_raw
-        for o in s.ledger.open_orders(s.instrument.id)
-        if o.init.order_side is SELL
+        o.quantity_raw - o.filled_raw for o in s.ledger.open_orders(s.instrument.id) if o.init.order_side is SELL
     )
     return s.quantity_raw <= net - working

@@ -96,7 +96,9 @@ class RiskEngine:
         if self.config.bypass:
             return None
         terms = self.ledger.terms[order.instrument_id]
-        submission = Submission(command, order, instrument, terms, self.ledger, account, self.config, self.trading_state, ts_ns)
+        submission = Submission(
+            command, order, instrument, terms, self.ledger, account, self.config, self.trading_state, ts_ns
+        )
         for check in SUBMIT_CHECKS:
             reason = check(submission)
             if reason is not None:

@@ -1,7 +1,8 @@
 """Internal bars of a strategy host: built ahead by kernels, delivered one by one as their timers fire.
 
 Bars depend on market data only, so that all bars of the visible rows are built at once, whatever strategies do; what is
-built is handed out when its time comes. Time bars fire as timers named ``TIME_BAR_<bar type>``; threshold bars belong to
+built is handed out when its time comes. Time bars fire as timers named ``TIME_BAR_<bar type>``; threshold bars belong
+to
 the row that closed them.
 """
 
@@ -71,8 +72,10 @@ class BarSource:
         if view is None or (until_ns <= self.built_to and self._row >= view.length):
             return
         stop = max(view.stop(frontier), self._row)
-        columns = self.aggregator.consume(view.columns, self._row, stop, until_ns, view.first_row) if view.length else (
-            self.aggregator.consume({}, 0, 0, until_ns)
+        columns = (
+            self.aggregator.consume(view.columns, self._row, stop, until_ns, view.first_row)
+            if view.length
+            else (self.aggregator.consume({}, 0, 0, until_ns))
         )
         self._row = stop
         self._add(columns, until_ns)
@@ -92,8 +95,10 @@ class BarSource:
                 "close": columns.close,
                 "volume": columns.volume,
             }
-            built = child.aggregator.consume(source, 0, columns.size, until_ns) if columns.size else (
-                child.aggregator.consume({}, 0, 0, until_ns)
+            built = (
+                child.aggregator.consume(source, 0, columns.size, until_ns)
+                if columns.size
+                else (child.aggregator.consume({}, 0, 0, until_ns))
             )
             child._add(built if built is not None else NO_BARS, until_ns)
 

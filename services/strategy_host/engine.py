@@ -27,6 +27,7 @@ from nautilus_common.strategy.log import Logger, LogSettings
 from nautilus_common.strategy.portfolio import Portfolio
 from nautilus_common.strategy.strategy import Strategy
 from nautilus_common.streams import MarketView, StreamSpec
+
 from services.strategy_host.bars import BarSource
 from services.strategy_host.failure import describe_failure
 from services.strategy_host.rows import RowQueue
@@ -226,7 +227,9 @@ class StrategyHostEngine:
             if self._said:
                 self._flush(tag, out)
 
-    def _deliver_alike(self, objects: list[Any], handlers: tuple[Callable[[Any], None], ...], start: int, stop: int) -> int:
+    def _deliver_alike(
+        self, objects: list[Any], handlers: tuple[Callable[[Any], None], ...], start: int, stop: int
+    ) -> int:
         """Rows [start, stop) to the same handlers; returns the index after the row at which somebody spoke, or stop."""
         said = self._said
         if len(handlers) == 1:
@@ -511,5 +514,3 @@ class StrategyHostEngine:
         if self.failure is None:
             self.failure = describe_failure(error, self.now_ns())
             error.add_note(self.failure)
-
-

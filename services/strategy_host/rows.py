@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from nautilus_common.engine import INF, PHASE_ROW, Tag
+from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, Tag
 from nautilus_common.strategy.ticks import TickMaker
 
 if TYPE_CHECKING:
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.streams import StreamView
+
     from services.strategy_host.bars import BarSource
 
 WINDOW = 4096
 
 Handlers = tuple[Callable[[Any], None], ...]
+Item = tuple[int, int, int, int, Any, Handlers]
+"""(ts, stream rank, row, 0 for a bar and 1 for a tick, object, its handlers)"""
+
+_place = itemgetter(0, 1, 2, 3)
 
 
 class RowStream:
@@ -72,7 +76,8 @@ class RowQueue:
         for stream in wanted:
             view = stream.view
             stop = view.stop(frontier) if view.pos < view.length else view.pos
-            cut = min(stop, view.pos + WINDOW)
+            # Threshold bars are few: where only they are wanted, all visible rows make one window.
+            cut = min(stop, view.pos + WINDOW) if stream.handlers else stop
             while cut < stop and view.ts[cut] == view.ts[cut - 1]:
                 cut += 1  # rows of one instant stay together, so that other streams' rows of it come in their place
             ranges.append((stream, view.pos, cut, stop))
@@ -93,32 +98,19 @@ class RowQueue:
 
     def _fill_merged(self, ranges: list[tuple[RowStream, int, int, int]]) -> bool:
         """Merge by (ts, stream rank, row, bars before ticks), up to the first stream end that hides what follows."""
-        bound = min((s.view.ts[stop - 1] for s, _, stop, end in ranges if stop < end), default=None)
-        ts: list[int] = []
-        ranks: list[int] = []
-        rows: list[int] = []
-        objects: list[Any] = []
-        each: list[Handlers] = []
-        for stream, start, stop, end in ranges:
-            view = stream.view
-            if bound is not None and stop == end:
-                stop = max(start, min(stop, bisect_right(view.ts, bound, start, stop)))
-            self._step = view.row_step
-            for name, values in stream_items(stream, start, stop).items():
-                {"ts": ts, "ranks": ranks, "rows": rows, "objects": objects, "each": each}[name].extend(values)
-        if bound is not None:
-            keep = [i for i, t in enumerate(ts) if t <= bound]
-            if len(keep) < len(ts):
-                ts, ranks, rows, objects, each = (
-                    [column[i] for i in keep] for column in (ts, ranks, rows, objects, each)  # type: ignore[misc]
-                )
-        order = np.lexsort((rows, ranks, ts)).tolist()
-        self.objects = [objects[i] for i in order]
-        self.ts = [ts[i] for i in order]
-        self.each = [each[i] for i in order]
-        self._rows = [rows[i] for i in order]
-        self._ranks = [ranks[i] for i in order]
-        self.size = len(order)
+        bound = min((s.view.ts[stop - 1] for s, _, stop, end in ranges if stop < end), default=MAX_NS)
+        items: list[Item] = []
+        for stream, start, stop, _ in ranges:
+            stop = bisect_right(stream.view.ts, bound, start, stop)
+            self._step = stream.view.row_step
+            items += stream_items(stream, start, stop)
+        items.sort(key=_place)
+        self.ts = [item[0] for item in items]
+        self._ranks = [item[1] for item in items]
+        self._rows = [item[2] for item in items]
+        self.objects = [item[4] for item in items]
+        self.each = [item[5] for item in items]
+        self.size = len(items)
         return self.size > 0
 
     def tag(self, index: int) -> Tag:
@@ -148,27 +140,20 @@ class RowQueue:
         return index
 
 
-def stream_items(stream: RowStream, start: int, stop: int) -> dict[str, list[Any]]:
-    """Rows [start, stop) of a stream and the threshold bars that they close: a bar comes before the tick that closed it."""
+def stream_items(stream: RowStream, start: int, stop: int) -> list[Item]:
+    """Rows [start, stop) of a stream and the threshold bars that they close: a bar comes before the tick that
+    closed it.
+    """
     view = stream.view
-    first = view.first_row
-    bars: dict[int, list[tuple[Any, Handlers]]] = {}
+    first, rank, ts = view.first_row, view.spec.rank, view.ts
+    items: list[Item] = []
     for source in stream.bar_sources:
         handlers = (source.deliver_threshold, *source.handlers)
         for row, bar in source.pending:
             if row >= first + stop:
                 break
-            bars.setdefault(row, []).append((bar, handlers))
-    ticks = stream.maker.many(start, stop) if stream.handlers else [None] * (stop - start)
-    items: dict[str, list[Any]] = {"ts": [], "ranks": [], "rows": [], "objects": [], "each": []}
-    for index, tick in enumerate(ticks, start):
-        found = bars.get(first + index, [])
-        if stream.handlers:
-            found = [*found, (tick, stream.handlers)]
-        for item, item_handlers in found:
-            items["ts"].append(view.ts[index])
-            items["ranks"].append(view.spec.rank)
-            items["rows"].append(first + index)
-            items["objects"].append(item)
-            items["each"].append(item_handlers)
+            items.append((ts[row - first], rank, row, 0, bar, handlers))
+    if stream.handlers:
+        ticks = stream.maker.many(start, stop)
+        items += [(ts[index], rank, first + index, 1, tick, stream.handlers) for index, tick in enumerate(ticks, start)]
     return items

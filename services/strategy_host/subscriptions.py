@@ -10,6 +10,7 @@ from nautilus_common.engine import INF, MAX_NS, Tag
 from nautilus_common.model.enums import ComponentState, PriceType
 from nautilus_common.model.identifiers import InstrumentId
 from nautilus_common.strategy.strategy import Strategy
+
 from services.strategy_host.bars import BarSource
 from services.strategy_host.rows import RowQueue, RowStream
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from nautilus_common.strategy.actor import Actor
     from nautilus_common.strategy.indicators import Indicator
     from nautilus_common.streams import StreamView
+
     from services.strategy_host.engine import StrategyHostEngine
 
 RowKey = tuple[str, InstrumentId]
@@ -35,16 +37,15 @@ class Subscriptions:
         self._bar_actors: dict[BarType, list[Actor]] = {}
         self._sources: dict[BarType, BarSource] = {}
         self._timed: list[BarSource] = []
-        self._row_streams = [
-            RowStream(view, host.instruments[view.spec.instrument_id]) for view in host.view.streams
-        ]
+        self._row_streams = [RowStream(view, host.instruments[view.spec.instrument_id]) for view in host.view.streams]
         rows.streams = self._row_streams
 
     # -- changes -----------------------------------------------------------------------------------------------------
 
     def subscribe_rows(self, actor: Actor, kind: str, instrument_id: InstrumentId) -> None:
         if instrument_id not in self._host.instruments:
-            raise ValueError(f"{actor.id} subscribes to {instrument_id}, which is not an instrument of this run; " + self._known())
+            what = f"{actor.id} subscribes to {instrument_id}, which is not an instrument of this run"
+            raise ValueError(f"{what}; {self._known()}")
         actors = self._row_actors.setdefault((kind, instrument_id), [])
         if actor not in actors:
             actors.append(actor)
@@ -58,7 +59,8 @@ class Subscriptions:
 
     def subscribe_bars(self, actor: Actor, bar_type: BarType, now_ns: int) -> None:
         if bar_type.instrument_id not in self._host.instruments:
-            raise ValueError(f"{actor.id} subscribes to {bar_type}, whose instrument is not in this run; " + self._known())
+            what = f"{actor.id} subscribes to {bar_type}, whose instrument is not in this run"
+            raise ValueError(f"{what}; {self._known()}")
         key = bar_type.standard()
         if bar_type.is_internally_aggregated():
             self._ensure_source(bar_type, now_ns)
@@ -130,7 +132,9 @@ class Subscriptions:
             quote = kind == "quote"
             table = actor._quote_indicators if quote else actor._trade_indicators
             indicators = table.get(instrument_id, [])
-            update = [i.handle_quote_tick if quote else i.handle_trade_tick for i in indicators]
+            update: list[Callable[[Any], None]] = [
+                i.handle_quote_tick if quote else i.handle_trade_tick for i in indicators
+            ]
             handlers.append(_after(update, actor.on_quote_tick if quote else actor.on_trade_tick))
         return tuple(handlers)
 

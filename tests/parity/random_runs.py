@@ -121,7 +121,9 @@ def trade_rows(random: Random, rows: int) -> dict[str, list[int]]:
     }
 
 
-def bar_rows(random: Random, rows: int, shift: int = 0, like: dict[str, list[int]] | None = None) -> dict[str, list[int]]:
+def bar_rows(
+    random: Random, rows: int, shift: int = 0, like: dict[str, list[int]] | None = None
+) -> dict[str, list[int]]:
     """Bars; `like` gives those of the other side, at the same times and `shift` higher or more."""
     if like is not None:
         table = {name: list(column) for name, column in like.items()}
@@ -156,7 +158,9 @@ def streams_of(plan: Plan, instruments: list[Instrument]) -> list[DataColumns]:
     last = instruments[-1]
     add("quote", instruments[0], quote_rows(random, plan.rows))
     # The second instrument has one kind only, so that each rule of matching is met.
-    choice = random.choice(("quote", "trade", "bar", "bars")) if len(instruments) > 1 else random.choice(("trade", "none"))
+    choice = (
+        random.choice(("quote", "trade", "bar", "bars")) if len(instruments) > 1 else random.choice(("trade", "none"))
+    )
     if choice == "quote":
         add("quote", last, quote_rows(random, plan.rows))
     elif choice == "trade":
@@ -297,7 +301,9 @@ class Stopper(Base):
         what = self.random.choice((TriggerType.DEFAULT, TriggerType.LAST_PRICE, TriggerType.BID_ASK))
         life = self.life()
         if self.random.random() < 0.5:
-            order = self.order_factory.stop_market(instrument_id, side, self.quantity(instrument), trigger, what, **life)
+            order = self.order_factory.stop_market(
+                instrument_id, side, self.quantity(instrument), trigger, what, **life
+            )
         else:
             limit = Price.from_raw(trigger.raw + self.random.randint(-2, 2), instrument.price_precision)
             order = self.order_factory.stop_limit(
@@ -398,7 +404,11 @@ class Changer(Base):
         elif action == 7 and self.clock.timer_names:
             self.clock.cancel_timer(self.clock.timer_names[0])
         elif self.random.random() < 0.3 and self.sent < 40:
-            self.submit_order(self.order_factory.market(instrument_id, self.side(), self.quantity(self.cache.instrument(instrument_id))))
+            self.submit_order(
+                self.order_factory.market(
+                    instrument_id, self.side(), self.quantity(self.cache.instrument(instrument_id))
+                )
+            )
 
     def on_time_event(self, event):
         self.tick(self.instruments[0].id)

@@ -39,7 +39,9 @@ def test_usdjpy_ema_cross(engines):
     assert len(engine.generate_positions_report()) == 89
     balances = totals(engine, "SIM")
     assert len(balances) == 179
-    assert balances[:5] == [Decimal(text) for text in ("1000000.00", "999980.00", "998841.59", "998821.59", "998215.56")]
+    assert balances[:5] == [
+        Decimal(text) for text in ("1000000.00", "999980.00", "998841.59", "998821.59", "998215.56")
+    ]
     assert balances[-1] == Decimal("996754.88")
     assert {row["currency"] for row in account(engine, "SIM")} == {"USD"}
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from random_runs import SECOND, START, Plan, build
 from reference import NaiveRun
-
-from dataclasses import replace
 
 MILLISECOND = 1_000_000
 
@@ -38,7 +38,7 @@ def first_difference(plan: Plan, naive: NaiveRun) -> str:
     for mine, other in zip(ours, theirs, strict=False):
         if mine != other:
             return f"{plan}\nscheduler {mine}\nreference {other}"
-    return f"{plan}\nscheduler said {len(ours)}, reference {len(theirs)}: {(ours[len(theirs):] or theirs[len(ours):])[:1]}"
+    return f"{plan}\nscheduler said {len(ours)}, reference {len(theirs)}: {(ours[len(theirs) :] or theirs[len(ours) :])[:1]}"
 
 
 def records(engine) -> list[str]:
@@ -70,7 +70,9 @@ PLANS = st.builds(
     venues=st.integers(1, 2),
     hedging=st.booleans(),
     probability=st.sampled_from((1.0, 0.5)),
-    strategies=st.lists(st.sampled_from(("Maker", "Stopper", "Trader", "Changer")), min_size=1, max_size=4, unique=True).map(tuple),
+    strategies=st.lists(
+        st.sampled_from(("Maker", "Stopper", "Trader", "Changer")), min_size=1, max_size=4, unique=True
+    ).map(tuple),
 )
 
 

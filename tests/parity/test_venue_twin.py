@@ -15,14 +15,23 @@ from nautilus_common.messages.events import OrderFilled, OrderInitialized
 from nautilus_common.model.account import AccountSpec
 from nautilus_common.model.currencies import USD
 from nautilus_common.model.data import BarType
-from nautilus_common.model.enums import AccountType, LiquiditySide, OmsType, OrderSide, OrderType, TimeInForce, TriggerType
+from nautilus_common.model.enums import (
+    AccountType,
+    LiquiditySide,
+    OmsType,
+    OrderSide,
+    OrderType,
+    TimeInForce,
+    TriggerType,
+)
 from nautilus_common.model.identifiers import AccountId, ClientOrderId, StrategyId, TraderId, Venue
 from nautilus_common.model.values import Money, Price, Quantity
 from nautilus_common.streams import StreamSpec
 from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 from random_runs import TENTH, Plan, bar_rows, instruments_of, quote_rows, trade_rows
-from services.execution_gateway.engine import ExecutionEngine
 from venue_twin import TwinOrder, VenueTwin
+
+from services.execution_gateway.engine import ExecutionEngine
 
 SIM = Venue("SIM")
 TRADER, STRATEGY = TraderId("T-001"), StrategyId("S-001")
@@ -150,9 +159,7 @@ def play(seed: int, kinds: tuple[str, ...], rows: int = 60) -> int:
     columns = market(random, kinds, rows)
     harness = Harness(gateway(kinds, columns, adaptive))
     twin = VenueTwin(list(kinds), INSTRUMENT.price_increment.raw, INSTRUMENT.size_increment.raw, adaptive)
-    stimuli = sorted(
-        (ts, rank, row) for rank, table in enumerate(columns) for row, ts in enumerate(table["ts_init"])
-    )
+    stimuli = sorted((ts, rank, row) for rank, table in enumerate(columns) for row, ts in enumerate(table["ts_init"]))
     sent: list[TwinOrder] = []
     last_ns = stimuli[0][0] - TENTH
     commands = 0
@@ -166,7 +173,9 @@ def play(seed: int, kinds: tuple[str, ...], rows: int = 60) -> int:
                 harness.run(tag)
                 if sent and random.random() < 0.25:
                     order = random.choice(sent)
-                    harness.handle(tag, CancelOrder(TRADER, STRATEGY, INSTRUMENT.id, ClientOrderId(order.name), None, last_ns))
+                    harness.handle(
+                        tag, CancelOrder(TRADER, STRATEGY, INSTRUMENT.id, ClientOrderId(order.name), None, last_ns)
+                    )
                     twin.cancel(last_ns, order)
                 else:
                     price = twin.book["bid"][0] if twin.book else 10_000

@@ -77,7 +77,7 @@ class VenueTwin:
             self.book = {"bid": (row["bid"], row["bid_size"]), "ask": (row["ask"], row["ask_size"])}
         elif "trade" in self.newest:
             row = self.newest["trade"]
-            self.book = {side: (row["price"], row["size"]) for side in ("bid", "ask")}
+            self.book = dict.fromkeys(("bid", "ask"), (row["price"], row["size"]))
         else:
             for kind in self.kinds:
                 if not kind.startswith("bar") or kind not in self.newest:

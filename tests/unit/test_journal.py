@@ -51,7 +51,9 @@ def test_a_truncated_log_is_named(tmp_path, cut):
     if cut == len(whole) - length:
         assert len(list(read_records(path))) == 1  # cut between two records
         return
-    with pytest.raises(LogError, match=r"events: the event log ends in the middle of the record at byte \d+; run it again"):
+    with pytest.raises(
+        LogError, match=r"events: the event log ends in the middle of the record at byte \d+; run it again"
+    ):
         list(read_records(path))
 
 

@@ -64,7 +64,9 @@ def ledger_of(instrument: CryptoPerpetual, *, hedging: bool = False) -> Ledger:
     return Ledger({instrument.id: instrument}, [spec], MarketView([], 1))
 
 
-def fill_of(instrument: CryptoPerpetual, number: int, signed: int, px: int, fee: int = 0, position: str = "P") -> OrderFilled:
+def fill_of(
+    instrument: CryptoPerpetual, number: int, signed: int, px: int, fee: int = 0, position: str = "P"
+) -> OrderFilled:
     return OrderFilled(
         TraderId("T-001"),
         StrategyId("S-001"),
@@ -87,7 +89,9 @@ def fill_of(instrument: CryptoPerpetual, number: int, signed: int, px: int, fee:
 
 
 FILLS = st.lists(
-    st.tuples(st.integers(-50, 50).filter(bool), st.integers(9_000, 11_000), st.integers(-3, 20), st.sampled_from("PQ")),
+    st.tuples(
+        st.integers(-50, 50).filter(bool), st.integers(9_000, 11_000), st.integers(-3, 20), st.sampled_from("PQ")
+    ),
     min_size=1,
     max_size=25,
 )
@@ -109,7 +113,11 @@ def test_cash_is_conserved(fills, hedging):
         net += signed
         realising += 1
         held = sum(
-            (Fraction(p.cost_raw, 10**p.cost_scale * 10**9) if hasattr(p, "cost_scale") else Fraction(p.cost_raw, 10 * 10**9))
+            (
+                Fraction(p.cost_raw, 10**p.cost_scale * 10**9)
+                if hasattr(p, "cost_scale")
+                else Fraction(p.cost_raw, 10 * 10**9)
+            )
             * (1 if p.signed_raw > 0 else -1)
             for p in ledger.open_positions.get(instrument.id, {}).values()
         )
@@ -179,10 +187,17 @@ def test_hedging_keeps_positions_apart_and_netting_does_not():
     assert hedged.net_raw == netted.net_raw
 
 
-def test_a_balance_beyond_int64_names_itself():
+def test_a_position_beyond_int64_names_the_instrument():
     instrument = perpetual(is_inverse=False)
     ledger = ledger_of(instrument)
-    ledger.on_filled(fill_of(instrument, 1, 2**62, 10_000))
-    with pytest.raises((OverflowError, ValueError), match=r"USD|Money|int64|range"):
-        ledger.by_venue[SIM].add(USD, 2**63)
-        ledger.by_venue[SIM].state(0)
+    with pytest.raises(OverflowError, match="XBT-PERP.SIM"):
+        for number in range(1, 4):
+            ledger.on_filled(fill_of(instrument, number, 2**62, 1))
+
+
+def test_a_balance_beyond_int64_names_the_instrument():
+    instrument = perpetual(is_inverse=False)
+    ledger = ledger_of(instrument)
+    ledger.on_filled(fill_of(instrument, 1, 2**40, 10_000))
+    with pytest.raises(OverflowError, match=r"XBT-PERP.SIM: a balance or margin of account SIM-001 does not fit"):
+        ledger.on_filled(fill_of(instrument, 2, -(2**40), 2**40))

@@ -41,7 +41,10 @@ def test_a_delayed_effect_is_a_turn_of_its_own():
     assert out.pending[0][0] == (100, 1, 2, 1, 0, 2, 1)
 
 
-@given(st.tuples(*[st.integers(0, 50)] * 4, st.integers(0, MICRO_MAX - 1), st.integers(0, 9), st.integers(0, 99)), st.integers(0, 9))
+@given(
+    st.tuples(*[st.integers(0, 50)] * 4, st.integers(0, MICRO_MAX - 1), st.integers(0, 9), st.integers(0, 99)),
+    st.integers(0, 9),
+)
 def test_an_effect_is_greater_than_its_cause(cause, delay):
     out = Outbox("any", 1)
     out.say(cause, "a", note(), delay)
@@ -68,12 +71,25 @@ def view_of(times: list[int], rank: int, micro: int, first_row: int = 0) -> Stre
 
 
 TAG = st.tuples(
-    st.integers(0, 8), st.integers(-1, 3), st.integers(0, 3), st.integers(0, 45), st.integers(0, 3), st.integers(0, 5), st.integers(0, 1)
+    st.integers(0, 8),
+    st.integers(-1, 3),
+    st.integers(0, 3),
+    st.integers(0, 45),
+    st.integers(0, 3),
+    st.integers(0, 5),
+    st.integers(0, 1),
 )
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.lists(st.integers(0, 8), max_size=40), st.integers(0, 3), st.integers(0, 1), st.integers(0, 5), TAG, st.sampled_from((2, 4, 5, 6, 7)))
+@given(
+    st.lists(st.integers(0, 8), max_size=40),
+    st.integers(0, 3),
+    st.integers(0, 1),
+    st.integers(0, 5),
+    TAG,
+    st.sampled_from((2, 4, 5, 6, 7)),
+)
 def test_stop_is_the_first_row_above_a_tag(times, rank, micro, first_row, tag, length):
     """Whatever prefix of a tag is given (time and phase, or at least a turn): a row is taken when its own tag is not above it."""
     times.sort()

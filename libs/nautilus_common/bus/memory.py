@@ -56,7 +56,9 @@ class MemoryBus:
                 heappush(heap, item)
         pending.clear()
         if len(heap) > MESSAGES_MAX:
-            raise OverflowError(f"more than {MESSAGES_MAX} undelivered messages, the next at {heap[0][0]} on '{heap[0][1]}'")
+            raise OverflowError(
+                f"more than {MESSAGES_MAX} undelivered messages, the next at {heap[0][0]} on '{heap[0][1]}'"
+            )
 
     def next_tag(self) -> Tag:
         return self._heap[0][0] if self._heap else INF

@@ -10,11 +10,14 @@ import numpy as np
 from nautilus_common.catalog.columns import DataColumns
 from nautilus_common.catalog.errors import DataError
 from nautilus_common.model.data import Bar, QuoteTick, TradeTick
+from nautilus_common.model.values import Price, Quantity
 
 Tick = QuoteTick | TradeTick | Bar
 
 
-def columns_from_ticks(ticks: Sequence[Tick], instrument: Any, *, sort: bool = True, source: str = "add_data") -> DataColumns:
+def columns_from_ticks(
+    ticks: Sequence[Tick], instrument: Any, *, sort: bool = True, source: str = "add_data"
+) -> DataColumns:
     """One stream of `ticks`, all of one kind and instrument (and bar type); sorted stably by `ts_init` if asked.
 
     Raises `DataError` naming the first object that does not fit, ValueError for an empty list.
@@ -47,29 +50,32 @@ def _row(tick: Tick, row: int, first: Tick, instrument: Any, source: str) -> tup
         tick.check()
     except ValueError as error:
         raise _fault(source, row, str(error), "correct the object") from None
-    price, size = instrument.price_precision, instrument.size_precision
-    times = (tick.ts_event, tick.ts_init)
-    match tick:
-        case QuoteTick():
-            values = (tick.bid_price, tick.ask_price)
-            sizes = (tick.bid_size, tick.ask_size)
-        case TradeTick():
-            values, sizes = (tick.price,), (tick.size,)  # type: ignore[assignment]
-        case Bar():
-            if tick.bar_type != first.bar_type:  # type: ignore[union-attr]
-                raise _fault(source, row, f"bar type {tick.bar_type} among {first.bar_type}", "add each type on its own")  # type: ignore[union-attr]
-            values, sizes = (tick.open, tick.high, tick.low, tick.close), (tick.volume,)  # type: ignore[assignment]
-    for value in values:
-        if value.precision != price:
-            raise _fault(source, row, f"price {value} has precision {value.precision}, not {price}", "use instrument.make_price")
-    for value in sizes:
-        if value.precision != size:
-            raise _fault(source, row, f"size {value} has precision {value.precision}, not {size}", "use instrument.make_qty")
-    raws = (*times, *(value.raw for value in values), *(value.raw for value in sizes))
+    prices, sizes = _values(tick, first, row, source)
+    for values, precision, make in (
+        (prices, instrument.price_precision, "price"),
+        (sizes, instrument.size_precision, "qty"),
+    ):
+        for value in values:
+            if value.precision != precision:
+                what = f"{make} {value} has precision {value.precision}, not {precision}"
+                raise _fault(source, row, what, f"use instrument.make_{make}")
+    raws = (tick.ts_event, tick.ts_init, *(value.raw for value in (*prices, *sizes)))
     if isinstance(tick, TradeTick):
         number = tick.trade_id.value
         return (*raws, int(tick.aggressor_side), int(number) if number.isdigit() and len(number) < 19 else row)
     return raws
+
+
+def _values(tick: Tick, first: Tick, row: int, source: str) -> tuple[tuple[Price, ...], tuple[Quantity, ...]]:
+    """(prices, sizes) of a tick, in the order of its columns."""
+    if isinstance(tick, QuoteTick):
+        return (tick.bid_price, tick.ask_price), (tick.bid_size, tick.ask_size)
+    if isinstance(tick, TradeTick):
+        return (tick.price,), (tick.size,)
+    assert isinstance(first, Bar)
+    if tick.bar_type != first.bar_type:
+        raise _fault(source, row, f"bar type {tick.bar_type} among {first.bar_type}", "add each type on its own")
+    return (tick.open, tick.high, tick.low, tick.close), (tick.volume,)
 
 
 def _fault(source: str, row: int, what: str, remedy: str) -> DataError:

@@ -112,7 +112,9 @@ class ModifyApproved(Command, frozen=True):
 
 
 class CarryOutHeld(Command, frozen=True):
-    """The venue's note to itself: the instrument has its first price, carry out the market orders that waited for it."""
+    """The venue's note to itself: the instrument has its first price, carry out the market orders that waited for
+    it.
+    """
 
     instrument_id: InstrumentId
     ts_init: int

@@ -153,7 +153,8 @@ def unescape(token: str) -> str:
     return name
 
 
-# -- channels: subjects without prefix and environment, as engines speak on them and as the event log holds them ---------
+# -- channels: subjects without prefix and environment, as engines speak on them and as the event log holds them
+# ---------
 
 
 def risk_commands(strategy_id: Identifier) -> str:

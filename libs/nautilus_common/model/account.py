@@ -46,7 +46,7 @@ class AccountSpec(msgspec.Struct, frozen=True):
     starting_balances: tuple[Money, ...]
     base_currency: Currency | None = None
     default_leverage: Decimal = Decimal(1)
-    leverages: dict[InstrumentId, Decimal] = {}  # noqa: RUF012 - msgspec copies mutable defaults
+    leverages: dict[InstrumentId, Decimal] = {}
     margin_model: str = "leveraged"
     allow_borrowing: bool = False
     frozen: bool = False
@@ -97,7 +97,11 @@ class Account:
         return self._set_margin(self._margin_maint, instrument_id, currency, raw)
 
     def _set_margin(
-        self, margins: dict[InstrumentId, tuple[Currency, int]], instrument_id: InstrumentId, currency: Currency, raw: int
+        self,
+        margins: dict[InstrumentId, tuple[Currency, int]],
+        instrument_id: InstrumentId,
+        currency: Currency,
+        raw: int,
     ) -> bool:
         known = margins.get(instrument_id)
         before = known[1] if known is not None else 0
@@ -126,6 +130,14 @@ class Account:
         initial = _ratio(instrument.margin_init, leverage)
         return initial, _ratio(instrument.margin_maint, leverage)
 
+    def fits(self, limit: int) -> bool:
+        """True when every balance, locked and free amount is within +-`limit` raw units."""
+        for currency, total in self._totals.items():
+            held = self._locked.get(currency, 0)
+            if not (-limit <= total <= limit and -limit <= held <= limit and -limit <= total - held <= limit):
+                return False
+        return True
+
     # -- state ------------------------------------------------------------------------------------------------------
 
     def state(self, ts_ns: int, *, reported: bool = False) -> AccountState:
@@ -136,7 +148,9 @@ class Account:
             held = locked.get(currency, 0)
             balances.append(
                 AccountBalance(
-                    money_from_raw(total, currency), money_from_raw(held, currency), money_from_raw(total - held, currency)
+                    money_from_raw(total, currency),
+                    money_from_raw(held, currency),
+                    money_from_raw(total - held, currency),
                 )
             )
         return AccountState(
@@ -168,7 +182,8 @@ class Account:
         return self._totals.get(currency, 0) - self._locked.get(currency, 0)
 
     def holds_apart(self, instrument: Instrument) -> bool:
-        """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of an
+        """True when a cash account's position in `instrument` is not one of its balances: a share, or any position of
+        an
         account that has a base currency only."""
         return self.base_currency is not None or instrument.get_base_currency() is None
 

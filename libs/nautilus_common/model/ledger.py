@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 BUY = OrderSide.BUY  # looking up a member of an enum is slow where fills are folded
 SELL = OrderSide.SELL
 
+RAW_MAX = 2**63 - 1
 OPENED = 1
 CHANGED = 2
 CLOSED = 3
@@ -216,7 +217,9 @@ class Ledger:
             return True
         total = self._init_sums.get(instrument_id, 0) + change
         self._init_sums[instrument_id] = total
-        return account.set_margin_init(instrument_id, account.base_currency or terms.settlement, total)
+        changed = account.set_margin_init(instrument_id, account.base_currency or terms.settlement, total)
+        self._check_range(account, terms, 0)
+        return changed
 
     # -- fills -------------------------------------------------------------------------------------------------------
 
@@ -236,7 +239,18 @@ class Ledger:
                 del self._orders[fill.client_order_id]
         if account.is_margin_account:
             self._update_margin_maint(account, terms)
+        self._check_range(account, terms, changes[-1].position.signed_raw)
         return changes
+
+    def _check_range(self, account: Account, terms: Terms, signed_raw: int) -> None:
+        """Raise OverflowError when a position or a balance does not fit int64: it could be computed, but not published."""
+        if not -RAW_MAX <= signed_raw <= RAW_MAX:
+            raise OverflowError(f"{terms.instrument_id}: a position of {signed_raw} raw units does not fit int64; trade less")
+        if not account.fits(RAW_MAX):
+            raise OverflowError(
+                f"{terms.instrument_id}: a balance or margin of account {account.id} does not fit int64 in its currency's "
+                "precision; trade less"
+            )
 
     def _apply_to_position(self, terms: Terms, fill: OrderFilled) -> tuple[list[PositionChange], int]:
         position_id = fill.position_id

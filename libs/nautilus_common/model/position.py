@@ -1,7 +1,7 @@
 """A position: what was bought and sold under one position id, at an exact cost.
 
 Quantities and costs are integers. The cost of what is held is the sum of price x quantity, in units of
-10^-(price precision + size precision + multiplier precision), times `COST_GUARD`; a partial close takes its share of it,
+10^-(price precision + size precision + multiplier precision), times `COST_GUARD`; a partial close takes its share,
 rounded half to even, and the last close takes all that is left. So the realised amounts of a position always sum to
 exactly what was paid and received, whatever the order of its fills.
 """
@@ -12,13 +12,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from nautilus_common.model.enums import OrderSide, PositionSide
-from nautilus_common.model.rounding import div_half_even
+from nautilus_common.model.rounding import div_half_even, raw_at
 from nautilus_common.model.terms import COST_GUARD, Terms
 from nautilus_common.model.values import Money, Price, Quantity, money_from_raw, quantity_from_raw
 
 if TYPE_CHECKING:
     from nautilus_common.messages.events import OrderFilled
-    from nautilus_common.model.values import Currency
     from nautilus_common.model.identifiers import (
         AccountId,
         ClientOrderId,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         Venue,
     )
     from nautilus_common.model.instruments import Instrument
+    from nautilus_common.model.values import Currency
 
 BUY = OrderSide.BUY
 SELL = OrderSide.SELL
@@ -141,11 +141,10 @@ class Position:
         return self.terms.profit_raw(px, abs(self.signed_raw), self._cost, self.signed_raw > 0)
 
     def unrealized_pnl(self, price: Price) -> Money:
-        raw = price.raw * 10 ** (self.instrument.price_precision - price.precision)
-        return money_from_raw(self.unrealized_raw(raw), self.settlement_currency)
+        return money_from_raw(self.unrealized_raw(raw_at(price, self.terms.price_precision)), self.settlement_currency)
 
     def total_pnl(self, price: Price) -> Money:
-        return self.realized_pnl + self.unrealized_pnl(price)  # type: ignore[return-value]
+        return self.realized_pnl + self.unrealized_pnl(price)
 
     @property
     def cost_raw(self) -> int:
@@ -204,14 +203,14 @@ class Position:
         """Average price of what was opened; while it is held, of what is held."""
         if self.signed_raw:
             unit = abs(self.signed_raw) * self.terms.multiplier * COST_GUARD
-            return self._cost / unit / 10**self.instrument.price_precision
-        return self._open_notional / self._open_raw / 10**self.instrument.price_precision
+            return self._cost / unit / self.terms.price_unit
+        return self._open_notional / self._open_raw / self.terms.price_unit
 
     @property
     def avg_px_close(self) -> float:
         if not self._close_raw:
             return 0.0
-        return self._close_notional / self._close_raw / 10**self.instrument.price_precision
+        return self._close_notional / self._close_raw / self.terms.price_unit
 
     @property
     def is_open(self) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+POWERS_OF_TEN: tuple[int, ...] = tuple(10**n for n in range(64))
+
 if TYPE_CHECKING:
     from nautilus_common.model.values import Price, Quantity
 
@@ -27,8 +29,8 @@ def div_half_up(numerator: int, denominator: int) -> int:
 def rescale_half_even(value: int, precision: int, target: int) -> int:
     """`value` at `precision` decimal places, given at `target` places, ties to even."""
     if target >= precision:
-        return value * int(10 ** (target - precision))
-    return div_half_even(value, 10 ** (precision - target))
+        return value * POWERS_OF_TEN[target - precision]
+    return div_half_even(value, POWERS_OF_TEN[precision - target])
 
 
 def raw_at(value: Price | Quantity, precision: int) -> int:
@@ -39,5 +41,5 @@ def raw_at(value: Price | Quantity, precision: int) -> int:
     if value.precision == precision:
         return value.raw
     if value.precision < precision:
-        return value.raw * int(10 ** (precision - value.precision))
-    return value.raw // int(10 ** (value.precision - precision))
+        return value.raw * POWERS_OF_TEN[precision - value.precision]
+    return value.raw // POWERS_OF_TEN[value.precision - precision]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from nautilus_common.model.rounding import div_half_even
 
 if TYPE_CHECKING:
-    from nautilus_common.model.values import Currency
     from nautilus_common.model.identifiers import InstrumentId, Venue
     from nautilus_common.model.instruments import Instrument
+    from nautilus_common.model.values import Currency
     from nautilus_common.streams import MarketView
 
 Rate = tuple[int, int]
@@ -51,7 +51,9 @@ class ExchangeRates:
         return self.convert_fraction_mid((raw, 10**source.precision), source, target, venue)
 
     def convert_fraction_mid(self, amount: Rate, source: Currency, target: Currency, venue: Venue) -> int:
-        """An exact amount of `source`, as a fraction of its unit 1, in `target` at the mean of both sides, rounded once."""
+        """An exact amount of `source`, as a fraction of its unit 1, in `target` at the mean of both sides, rounded
+        once.
+        """
         low, high = (self.rate(source, target, venue, bid=side) for side in (True, False))
         if low is None or high is None:
             raise ConversionError(f"no price connects {source.code} with {target.code} on {venue} yet")

@@ -258,7 +258,9 @@ class Actor:
 
     def _runtime(self, what: str) -> Host:
         if self._host is None:
-            raise RuntimeError(f"{self.id}: {what}() works from on_start on; the component is not added to an engine yet")
+            raise RuntimeError(
+                f"{self.id}: {what}() works from on_start on; the component is not added to an engine yet"
+            )
         return self._host
 
     def __repr__(self) -> str:

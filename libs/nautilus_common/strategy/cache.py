@@ -196,7 +196,8 @@ class Cache:
     def _row(self, stream: StreamView, index: int) -> QuoteTick | TradeTick | Bar | None:
         if index < 0 or index >= min(stream.taken, CAPACITY):
             return None
-        return self._maker(stream).one(index)
+        found: QuoteTick | TradeTick | Bar = self._maker(stream).one(index)
+        return found
 
     def _rows(self, stream: StreamView) -> list[QuoteTick | TradeTick | Bar]:
         maker = self._maker(stream)
@@ -308,10 +309,7 @@ class Cache:
         side: PositionSide = PositionSide.NO_POSITION_SIDE,
     ) -> list[Position]:
         by_instrument = self._source.ledger.open_positions
-        if instrument_id is not None:
-            groups = [by_instrument.get(instrument_id, {})]
-        else:
-            groups = list(by_instrument.values())
+        groups = list(by_instrument.values()) if instrument_id is None else [by_instrument.get(instrument_id, {})]
         found = [position for group in groups for position in group.values()]
         return _filter_positions(found, venue, None, strategy_id, side)
 

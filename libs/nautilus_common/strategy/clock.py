@@ -1,4 +1,6 @@
-"""The clock that a strategy sees: the time of what it is being told, and its timers. It never reads the machine's."""
+"""The clock that a strategy sees: the time of what it is being told, and its timers. It never reads the machine's
+clock.
+"""
 
 from __future__ import annotations
 

@@ -55,15 +55,21 @@ class Portfolio:
             return self._ledger.accounts.get(account_id)
         return self._ledger.by_venue.get(venue) if venue is not None else None
 
-    def balances_locked(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[Currency, Money] | None:
+    def balances_locked(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[Currency, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.balances_locked()
 
-    def margins_init(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[InstrumentId, Money] | None:
+    def margins_init(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[InstrumentId, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.margins_init()
 
-    def margins_maint(self, venue: Venue | None = None, account_id: AccountId | None = None) -> dict[InstrumentId, Money] | None:
+    def margins_maint(
+        self, venue: Venue | None = None, account_id: AccountId | None = None
+    ) -> dict[InstrumentId, Money] | None:
         account = self.account(venue, account_id)
         return None if account is None else account.margins_maint()
 
@@ -90,7 +96,9 @@ class Portfolio:
         account_id: AccountId | None = None,
         target_currency: Currency | None = None,
     ) -> Money | None:
-        """Unrealised profit at `price`, else long positions at the bid and short ones at the ask; None without a price."""
+        """Unrealised profit at `price`, else long positions at the bid and short ones at the ask; None without a
+        price.
+        """
         self._source.sync()
         instrument = self._source.instruments.get(instrument_id)
         account = self._account_of(instrument_id)
@@ -205,7 +213,9 @@ class Portfolio:
 
     # -- helpers -----------------------------------------------------------------------------------------------------
 
-    def _sum(self, query: object, venue: Venue | None, target: Currency | None, open_only: bool = True) -> dict[Currency, Money]:
+    def _sum(
+        self, query: object, venue: Venue | None, target: Currency | None, open_only: bool = True
+    ) -> dict[Currency, Money]:
         positions = self._open(venue) if open_only else [p for p in self._positions() if venue in (None, p.venue)]
         sums: Sums = {}
         for instrument_id in dict.fromkeys(position.instrument_id for position in positions):

@@ -228,7 +228,9 @@ class Strategy(Actor):
         )
         host.say(self._risk_channel if in_flight else self._exec_channel(order.instrument_id.venue), command)
 
-    def cancel_orders(self, orders: list[Order], client_id: object = None, params: dict[str, Any] | None = None) -> None:
+    def cancel_orders(
+        self, orders: list[Order], client_id: object = None, params: dict[str, Any] | None = None
+    ) -> None:
         """Cancel several orders, in this order."""
         for order in orders:
             self.cancel_order(order, client_id, params)

@@ -35,13 +35,14 @@ class ValueTable(dict[int, Any], Generic[V]):
 
     def __init__(self, make: Callable[[int, int], V], precision: int) -> None:
         super().__init__()
-        self._make = make
+        self._make: Callable[[int, int], V] = make
         self._precision = precision
         self._low = 0
         self._dense = np.empty(0, dtype=object)
 
     def __missing__(self, raw: int) -> V:
-        value = self[raw] = self._make(raw, self._precision)
+        value = self._make(raw, self._precision)
+        self[raw] = value
         return value
 
     def take(self, column: np.ndarray) -> list[V]:
@@ -60,7 +61,10 @@ class ValueTable(dict[int, Any], Generic[V]):
         span = high - low + 1
         self._low = low - span
         precision, make = self._precision, self._make
-        values = [make(raw, precision) if raw >= 0 or make is price_from_raw else None for raw in range(low - span, high + span)]
+        values = [
+            make(raw, precision) if raw >= 0 or make is price_from_raw else None
+            for raw in range(low - span, high + span)
+        ]
         self._dense = np.empty(len(values), dtype=object)
         self._dense[:] = values
 
@@ -75,7 +79,12 @@ class TickMaker:
         self._bar_type = spec.bar_type
         self._prices = ValueTable(price_from_raw, instrument.price_precision)
         self._sizes = ValueTable(quantity_from_raw, instrument.size_precision)
-        self._make = {"quote": self._quotes, "trade": self._trades, "bar": self._bars}[spec.kind]
+        makers: dict[str, Callable[[dict[str, np.ndarray], bool], list[Any]]] = {
+            "quote": self._quotes,
+            "trade": self._trades,
+            "bar": self._bars,
+        }
+        self._make = makers[spec.kind]
 
     def many(self, start: int, stop: int) -> list[Any]:
         """The ticks of visible rows [start, stop)."""

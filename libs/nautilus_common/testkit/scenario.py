@@ -242,7 +242,9 @@ class Recording:
 
     @property
     def fills(self) -> list[str]:
-        """Every fill as ``<time> <order> <side> <quantity> @ <price> <MAKER|TAKER>``, in the order in which they came."""
+        """Every fill as ``<time> <order> <side> <quantity> @ <price> <MAKER|TAKER>``, in the order in which they
+        came.
+        """
         return [line.replace("OrderFilled ", "") for line in self.lines if " OrderFilled " in line]
 
     def events(self, *names: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from nautilus_common.model.currencies import AUD, USD
@@ -63,7 +63,7 @@ class TestPrices:
 
 
 class TestQuantity:
-    LIMITED = {"min_quantity": Quantity.from_int(1000), "max_quantity": Quantity.from_int(5000)}
+    LIMITED: ClassVar = {"min_quantity": Quantity.from_int(1000), "max_quantity": Quantity.from_int(5000)}
 
     def test_precision(self) -> None:
         run = submit(scenario(), send("market", Quantity.from_str("0.5")))
@@ -135,7 +135,7 @@ class TestNotional:
 
 
 class TestCash:
-    CASH = {
+    CASH: ClassVar = {
         "account_type": AccountType.CASH,
         "starting_balances": [Money(7000, USD), Money(100, AUD)],
         "base_currency": None,

@@ -112,7 +112,7 @@ def test_a_venue_that_is_not_there() -> None:
     other = InstrumentId.from_str("AUD/USD.ELSEWHERE")
     run = Scenario(BacktestEngine()).quotes((1, "0.7", "0.7"))
     run.on_row(1, lambda s: s.submit_order(s.order_factory.market(other, OrderSide.BUY, Quantity.from_int(1))))
-    with pytest.raises(ValueError, match="no account for venue ELSEWHERE of AUD/USD.ELSEWHERE; the venues are SIM"):
+    with pytest.raises(ValueError, match=r"no account for venue ELSEWHERE of AUD/USD.ELSEWHERE; the venues are SIM"):
         run.run()
 
 

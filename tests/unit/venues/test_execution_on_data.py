@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from nautilus_common.testkit.scenario import Scenario, currency_pair
 from nautilus_common.venues.simulated.models import FillModel
@@ -81,12 +83,7 @@ class TestBarWalk:
         assert run.lines.index("120 OrderFilled 1 BUY 10 @ 0.69500 MAKER") < run.lines.index("120 bar 0.69000")
 
     def test_execution_on_bars_may_be_switched_off(self) -> None:
-        run = (
-            scenario(bar_execution=False)
-            .bars(FLAT, FLAT[:0] + (120, *FLAT[1:]))
-            .on_row(1, lambda s: s.market("BUY", 1))
-            .run()
-        )
+        run = scenario(bar_execution=False).bars(FLAT, (120, *FLAT[1:])).on_row(1, lambda s: s.market("BUY", 1)).run()
         assert run.fills == []
 
     def test_beside_ticks_bars_do_not_execute(self) -> None:
@@ -110,8 +107,8 @@ class TestBidAndAskBars:
             built.bars(*bars, spec=spec)
         return built.on_row(2, *actions).run().fills  # type: ignore[arg-type]
 
-    BIDS = [(60, "0.700", "0.700", "0.700", "0.700", 4000), (120, "0.700", "0.710", "0.690", "0.705", 4000)]
-    ASKS = [(60, "0.702", "0.702", "0.702", "0.702", 4000), (120, "0.702", "0.712", "0.692", "0.707", 4000)]
+    BIDS: ClassVar = [(60, "0.700", "0.700", "0.700", "0.700", 4000), (120, "0.700", "0.710", "0.690", "0.705", 4000)]
+    ASKS: ClassVar = [(60, "0.702", "0.702", "0.702", "0.702", 4000), (120, "0.702", "0.712", "0.692", "0.707", 4000)]
 
     @pytest.mark.parametrize("ask_first", [False, True])
     def test_each_side_has_its_own_prices(self, ask_first: bool) -> None:

@@ -181,7 +181,9 @@ class Market:
         return buys + sells
 
     def levels(self) -> tuple[int, int, int, int]:
-        """(highest buy limit, lowest sell limit, lowest buy stop, highest sell stop): what a row must reach to matter."""
+        """(highest buy limit, lowest sell limit, lowest buy stop, highest sell stop): what a row must reach to
+        matter.
+        """
         if self._levels is None:
             buy_limit, sell_limit, buy_stop, sell_stop = NO_BUY, NO_SELL, NO_SELL, NO_BUY
             for order in self.orders.values():

@@ -1,4 +1,6 @@
-"""How the simulated venue treats an order: fills, latency, fees. Constant models first; each is a small class to replace."""
+"""How the simulated venue treats an order: fills, latency, fees. Constant models first; each is a small class to
+replace.
+"""
 
 from __future__ import annotations
 
@@ -90,7 +92,9 @@ class LatencyModel:
 
 
 class MakerTakerFeeModel:
-    """Fee rate of the instrument x notional, ties away from zero at the precision of its currency; negative is a rebate."""
+    """Fee rate of the instrument x notional, ties away from zero at the precision of its currency; negative is a
+    rebate.
+    """
 
     def __init__(self) -> None:
         self._rates: dict[tuple[object, int], tuple[int, int]] = {}

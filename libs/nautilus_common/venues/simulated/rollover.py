@@ -44,7 +44,9 @@ class RolloverRates(msgspec.Struct, frozen=True):
         reader = csv.DictReader(text.splitlines())
         missing = {"LOCATION", "TIME", "Value"} - set(reader.fieldnames or ())
         if missing:
-            raise RatesError(f"{source}: missing column(s) {', '.join(sorted(missing))}; expected LOCATION, TIME, Value")
+            raise RatesError(
+                f"{source}: missing column(s) {', '.join(sorted(missing))}; expected LOCATION, TIME, Value"
+            )
         rates: dict[str, dict[str, Decimal]] = {}
         for number, row in enumerate(reader, start=2):
             currency = CURRENCY_OF_LOCATION.get(row["LOCATION"])

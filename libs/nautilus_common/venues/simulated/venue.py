@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from nautilus_common.model.instruments import Instrument
     from nautilus_common.venues.simulated.config import SimulatedVenueConfig
 
+RAW_MAX = 2**63 - 1
 DAY_NS = 86_400_000_000_000
 
 # Members of enums are slow to look up where every order passes.
@@ -136,7 +137,9 @@ class SimulatedVenue:
                 self._fill_passively(market, order, market.ask_size if order.is_buy else market.bid_size)
 
     def _match_trade(self, market: Market, scan: Scan) -> None:
-        """A trade beside a quoted book: a seller's trade can fill buy orders at their price, and a buyer's sell orders."""
+        """A trade beside a quoted book: a seller's trade can fill buy orders at their price, and a buyer's sell
+        orders.
+        """
         if not self.config.trade_execution:
             return
         market.refresh()
@@ -170,7 +173,9 @@ class SimulatedVenue:
         return self._passed(order, market.ask if order.is_buy else market.bid)
 
     def _passed(self, order: VenueOrder, price: int) -> bool:
-        """True when the market at `price` fills a resting limit order; at exactly its price, by the fill model's chance."""
+        """True when the market at `price` fills a resting limit order; at exactly its price, by the fill model's
+        chance.
+        """
         level = order.level
         if price == level:
             return self.config.fill_model.is_limit_filled()
@@ -196,7 +201,9 @@ class SimulatedVenue:
         self._arrive(market, order, best)
 
     def _arrive(self, market: Market, order: VenueOrder, best: int) -> None:
-        """A limit order meets the market, whose best opposite price is `best`: it takes, or it is refused, or it may rest."""
+        """A limit order meets the market, whose best opposite price is `best`: it takes, or it is refused, or it
+        may rest.
+        """
         assert order.price_raw is not None
         if order.price_raw >= best if order.is_buy else order.price_raw <= best:
             if order.init.post_only:
@@ -412,7 +419,9 @@ class SimulatedVenue:
             self._cancel(market, order)
 
     def _fill_limit_on_arrival(self, market: Market, order: VenueOrder, price: int) -> None:
-        """A limit order that crosses takes at `price` what the top of the book holds; the rest rests, or is canceled."""
+        """A limit order that crosses takes at `price` what the top of the book holds; the rest rests, or is
+        canceled.
+        """
         size = market.ask_size if order.is_buy else market.bid_size
         quantity = self._reducible(order)
         tif = order.init.time_in_force
@@ -447,10 +456,15 @@ class SimulatedVenue:
         market.executions += 1
         order.filled_raw += qty_raw
         signed = qty_raw if order.is_buy else -qty_raw
-        position = self._positions[order.position_id] = self._positions.get(order.position_id, 0) + signed
+        self._positions[order.position_id] = self._positions.get(order.position_id, 0) + signed
         if order.filled_raw >= order.quantity_raw:
             market.remove(order)
         commission = self.config.fee_model.commission(market.terms, qty_raw, px_raw, liquidity)
+        if not (-RAW_MAX <= commission.raw <= RAW_MAX and -RAW_MAX <= px_raw <= RAW_MAX):
+            raise OverflowError(
+                f"{init.instrument_id}: price or commission of a fill of {qty_raw} at {px_raw} (raw) does not fit int64; "
+                "trade less, or check the data"
+            )
         self._say(
             init.strategy_id,
             OrderFilled(
@@ -607,4 +621,3 @@ def _mix(ordinal: int, ts_ns: int) -> int:
 
 def _nobody(strategy_id: StrategyId, event: Message) -> None:
     raise AssertionError("the venue may speak only within a call")
-
