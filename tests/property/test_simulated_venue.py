@@ -129,7 +129,12 @@ def test_invariants(market: Any, hedging: bool, probability: float, latency_ns: 
         assert sum(f.last_qty.as_decimal() for f in own) == order.filled_qty.as_decimal()
         assert len({f.trade_id for f in own}) == len(own)
         if order.is_reduce_only:
-            assert order.order_type != OrderType.MARKET or order.is_closed or latency_ns or order.status.name == "SUBMITTED"
+            assert (
+                order.order_type != OrderType.MARKET
+                or order.is_closed
+                or latency_ns
+                or order.status.name == "SUBMITTED"
+            )
     account = engine.portfolio.account(built.instrument.id.venue)
     for balance in account.balances().values():
         assert balance.total.raw == balance.locked.raw + balance.free.raw

@@ -171,8 +171,10 @@ class Clock:
     # -- for the host ------------------------------------------------------------------------------------------------
 
     def next_due_ns(self) -> int | None:
-        """The earliest time at which one of the timers fires."""
-        return min((timer.next_ns for timer in self._timers.values()), default=None)
+        """The earliest time at which one of the timers fires; a time that was missed is caught up with now."""
+        if not self._timers:
+            return None
+        return max(min(timer.next_ns for timer in self._timers.values()), self._source.now_ns())
 
     def due(self, ts_ns: int) -> list[Timer]:
         """The timers that fire at or before `ts_ns`."""

@@ -17,7 +17,16 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from nautilus_common.messages.events import OrderEvent, OrderFilled, OrderUpdated, PositionEvent, TimeEvent
+from nautilus_common.messages.events import (
+    OrderEvent,
+    OrderFilled,
+    OrderUpdated,
+    PositionChanged,
+    PositionClosed,
+    PositionEvent,
+    PositionOpened,
+    TimeEvent,
+)
 from nautilus_common.model.currencies import AUD, USD
 from nautilus_common.model.data import Bar, BarType, QuoteTick, TradeTick
 from nautilus_common.model.enums import AccountType, AggressorSide, OmsType, OrderSide, TimeInForce
@@ -110,7 +119,9 @@ class ScriptedStrategy(Strategy):
         )
         return self._submit(order, position_id)
 
-    def stop_market(self, side: str, quantity: float, trigger: str, *, position_id: str | None = None, **more: Any) -> Order:
+    def stop_market(
+        self, side: str, quantity: float, trigger: str, *, position_id: str | None = None, **more: Any
+    ) -> Order:
         """Submit a stop-market order."""
         order = self.order_factory.stop_market(
             self.instrument.id,
@@ -287,7 +298,8 @@ class Scenario:
                 target.id,
                 Price(Decimal(bid), price),
                 Price(Decimal(ask), price),
-                *(Quantity(each, size) for each in (sizes or (1_000_000, 1_000_000))),
+                Quantity(sizes[0] if sizes else 1_000_000, size),
+                Quantity(sizes[1] if sizes else 1_000_000, size),
                 seconds_ns(time),
                 seconds_ns(time),
             )
@@ -317,15 +329,22 @@ class Scenario:
         """(seconds of the close, open, high, low, close, volume) each, as EXTERNAL bars."""
         self._prepare()
         bar_type = BarType.from_str(f"{self.instrument.id}-{spec}-EXTERNAL")
+
+        def price(text: str) -> Price:
+            return Price(Decimal(text), self.instrument.price_precision)
+
         bars = [
             Bar(
                 bar_type,
-                *(Price(Decimal(price), self.instrument.price_precision) for price in prices),
+                price(opened),
+                price(high),
+                price(low),
+                price(close),
                 Quantity(volume, self.instrument.size_precision),
                 seconds_ns(time),
                 seconds_ns(time),
             )
-            for time, *prices, volume in rows
+            for time, opened, high, low, close, volume in rows
         ]
         return self._add("bars", bar_type, bars)
 
@@ -401,7 +420,7 @@ class Scenario:
 def describe(event: Any) -> str:
     """An event as a short line: its type, the number of its order, and what matters of it."""
     name = type(event).__name__
-    if isinstance(event, PositionEvent):
+    if isinstance(event, (PositionOpened, PositionChanged, PositionClosed)):
         return f"{name} {event.side.name} {event.quantity}"
     number = event.client_order_id.value.rpartition("-")[2]
     if isinstance(event, OrderFilled):

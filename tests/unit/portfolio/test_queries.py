@@ -80,7 +80,9 @@ class TestPrices:
 
     def test_a_price_may_be_given(self) -> None:
         ask = Asked()
-        scenario().quotes((1, "0.70000", "0.70010"), (2, "0.7", "0.7")).on_row(1, lambda s: s.market("BUY", 1000)).on_row(
+        scenario().quotes((1, "0.70000", "0.70010"), (2, "0.7", "0.7")).on_row(
+            1, lambda s: s.market("BUY", 1000)
+        ).on_row(
             2,
             ask(lambda p: p.unrealized_pnl(PAIR, Price.from_str("0.8001"))),
             ask(lambda p: p.net_exposure(PAIR, Price.from_str("0.8"))),
@@ -92,11 +94,16 @@ class TestProfit:
     def test_realized_includes_commission_and_closed_lives(self) -> None:
         pair = currency_pair(taker_fee="0.00002")
         ask = Asked()
-        scenario(pair).quotes(*((t, p, p) for t, p in enumerate(("0.70000", "0.70010", "0.70010", "0.70000"), 1))).on_row(
-            1, lambda s: s.market("BUY", 100_000)
-        ).on_row(2, ask(lambda p: p.realized_pnl(PAIR)), lambda s: s.market("SELL", 100_000)).on_row(
-            3, ask(lambda p: p.realized_pnl(PAIR)), lambda s: s.market("SELL", 100_000)
-        ).on_row(4, ask(lambda p: p.realized_pnl(PAIR)), ask(lambda p: p.unrealized_pnl(PAIR)), ask(lambda p: p.total_pnl(PAIR))).run()
+        scenario(pair).quotes(
+            *((t, p, p) for t, p in enumerate(("0.70000", "0.70010", "0.70010", "0.70000"), 1))
+        ).on_row(1, lambda s: s.market("BUY", 100_000)).on_row(
+            2, ask(lambda p: p.realized_pnl(PAIR)), lambda s: s.market("SELL", 100_000)
+        ).on_row(3, ask(lambda p: p.realized_pnl(PAIR)), lambda s: s.market("SELL", 100_000)).on_row(
+            4,
+            ask(lambda p: p.realized_pnl(PAIR)),
+            ask(lambda p: p.unrealized_pnl(PAIR)),
+            ask(lambda p: p.total_pnl(PAIR)),
+        ).run()
         assert [str(money) for money in ask.answers] == ["-1.40 USD", "7.20 USD", "5.80 USD", "10.00 USD", "15.80 USD"]
 
     def test_up_to_date_when_on_order_filled_runs(self) -> None:
@@ -105,11 +112,20 @@ class TestProfit:
         def look(s: ScriptedStrategy) -> None:
             p = s.portfolio
             account = p.account(SIM)
-            seen.append((p.net_position(PAIR), str(p.realized_pnl(PAIR)), str(account.balance_total()), str(account.balance_locked())))
+            seen.append(
+                (
+                    p.net_position(PAIR),
+                    str(p.realized_pnl(PAIR)),
+                    str(account.balance_total()),
+                    str(account.balance_locked()),
+                )
+            )
             seen.append((s.orders[0].status.name, s.cache.positions_open_count()))
 
         pair = currency_pair(taker_fee="0.00002")
-        scenario(pair).quotes((1, "0.70000", "0.70000")).on_row(1, lambda s: s.market("BUY", 100_000)).on("OrderFilled", look).run()
+        scenario(pair).quotes((1, "0.70000", "0.70000")).on_row(1, lambda s: s.market("BUY", 100_000)).on(
+            "OrderFilled", look
+        ).run()
         assert seen == [(Decimal(100_000), "-1.40 USD", "999998.60 USD", "210.00 USD"), ("FILLED", 1)]
 
 
@@ -132,13 +148,16 @@ class TestCurrencies:
 
     def test_without_base_currency_in_its_own(self) -> None:
         asked = self.asked(
-            lambda p: p.unrealized_pnls(SIM), base_currency=None, starting_balances=[Money(10**6, JPY), Money(10**6, USD)]
+            lambda p: p.unrealized_pnls(SIM),
+            base_currency=None,
+            starting_balances=[Money(10**6, JPY), Money(10**6, USD)],
         )
         assert asked == [{JPY: Money(-25_000, JPY)}]
 
     def test_a_currency_that_nothing_connects_is_none_alone_and_left_out_of_sums(self) -> None:
         one, many = self.asked(
-            lambda p: p.unrealized_pnl(self.NAME, target_currency=AUD), lambda p: p.unrealized_pnls(SIM, target_currency=AUD)
+            lambda p: p.unrealized_pnl(self.NAME, target_currency=AUD),
+            lambda p: p.unrealized_pnls(SIM, target_currency=AUD),
         )
         assert one is None
         assert many == {}
@@ -147,9 +166,9 @@ class TestCurrencies:
 class TestEquity:
     def asked(self, **venue: Any) -> Any:
         ask = Asked()
-        scenario(**venue).quotes((1, "0.7", "0.7"), (2, "0.8", "0.8")).on_row(1, lambda s: s.market("BUY", 1000)).on_row(
-            2, ask(lambda p: p.equity(SIM)), ask(lambda p: p.mark_values(SIM))
-        ).run()
+        scenario(**venue).quotes((1, "0.7", "0.7"), (2, "0.8", "0.8")).on_row(
+            1, lambda s: s.market("BUY", 1000)
+        ).on_row(2, ask(lambda p: p.equity(SIM)), ask(lambda p: p.mark_values(SIM))).run()
         return ask.answers
 
     def test_of_a_margin_account_adds_unrealized_profit(self) -> None:
@@ -169,7 +188,10 @@ class TestEquity:
 class TestAccountStates:
     def totals(self, run: Any) -> list[tuple[str, str, str]]:
         rows = run.engine.generate_account_report(SIM)
-        return [tuple(str(Decimal(row[name]).normalize().quantize(1)) for name in ("total", "locked", "free")) for row in rows]  # type: ignore[misc]
+        return [
+            tuple(str(Decimal(row[name]).normalize().quantize(1)) for name in ("total", "locked", "free"))
+            for row in rows
+        ]  # type: ignore[misc]
 
     def test_a_resting_order_locks_initial_margin_until_it_is_gone(self) -> None:
         run = (
@@ -179,7 +201,11 @@ class TestAccountStates:
             .on_row(2, lambda s: s.cancel_order(s.orders[0]))
             .run()
         )
-        assert self.totals(run) == [("1000000", "0", "1000000"), ("1000000", "180", "999820"), ("1000000", "0", "1000000")]
+        assert self.totals(run) == [
+            ("1000000", "0", "1000000"),
+            ("1000000", "180", "999820"),
+            ("1000000", "0", "1000000"),
+        ]
 
     def test_a_filled_order_turns_initial_into_maintenance_margin(self) -> None:
         run = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from nautilus_common.model.currencies import AUD, USD
@@ -15,6 +15,7 @@ from nautilus_common.model.orders import order_from_init
 from nautilus_common.model.values import Money, Price, Quantity
 from nautilus_common.testkit.scenario import Recording, Scenario, ScriptedStrategy, currency_pair
 from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig
+
 from services.risk.config import RateLimit, RiskEngineConfig
 
 PAIR = InstrumentId.from_str("AUD/USD.SIM")
@@ -62,7 +63,7 @@ class TestPrices:
 
 
 class TestQuantity:
-    LIMITED = {"min_quantity": Quantity.from_int(1000), "max_quantity": Quantity.from_int(5000)}
+    LIMITED: ClassVar = {"min_quantity": Quantity.from_int(1000), "max_quantity": Quantity.from_int(5000)}
 
     def test_precision(self) -> None:
         run = submit(scenario(), send("market", Quantity.from_str("0.5")))
@@ -126,13 +127,19 @@ class TestNotional:
 
     def test_valued_at_the_orders_own_price(self) -> None:
         risk = RiskEngineConfig(max_notional_per_order={PAIR: Decimal(7000)})
-        run = submit(scenario(risk=risk), lambda s: s.limit("BUY", 10_001, "0.5"), lambda s: s.stop_market("BUY", 9_000, "0.8"))
+        run = submit(
+            scenario(risk=risk), lambda s: s.limit("BUY", 10_001, "0.5"), lambda s: s.stop_market("BUY", 9_000, "0.8")
+        )
         assert denied(run) is None
         assert str(denied(run, 2)).startswith("NOTIONAL_EXCEEDS_MAX_PER_ORDER: 7200.00")
 
 
 class TestCash:
-    CASH = {"account_type": AccountType.CASH, "starting_balances": [Money(7000, USD), Money(100, AUD)], "base_currency": None}
+    CASH: ClassVar = {
+        "account_type": AccountType.CASH,
+        "starting_balances": [Money(7000, USD), Money(100, AUD)],
+        "base_currency": None,
+    }
 
     @pytest.mark.parametrize(("quantity", "passes"), [(10_000, True), (10_001, False)])
     def test_a_buy_costs_no_more_than_is_free(self, quantity: int, passes: bool) -> None:

@@ -95,8 +95,12 @@ def test_the_exception_is_unchanged_and_says_where(where: str, tmp_path: Path) -
 
 def test_an_instrument_that_is_not_there() -> None:
     other = InstrumentId.from_str("XXX/YYY.SIM")
-    built = Scenario(BacktestEngine()).quotes((1, "0.7", "0.7")).on("on_start", lambda s: s.subscribe_quote_ticks(other))
-    with pytest.raises(ValueError, match=r"subscribes to XXX/YYY.SIM, which is not an instrument of this run; it has AUD/USD.SIM"):
+    built = (
+        Scenario(BacktestEngine()).quotes((1, "0.7", "0.7")).on("on_start", lambda s: s.subscribe_quote_ticks(other))
+    )
+    with pytest.raises(
+        ValueError, match=r"subscribes to XXX/YYY.SIM, which is not an instrument of this run; it has AUD/USD.SIM"
+    ):
         built.run()
     bars = BarType.from_str("XXX/YYY.SIM-1-MINUTE-BID-INTERNAL")
     built = Scenario(BacktestEngine()).quotes((1, "0.7", "0.7")).on("on_start", lambda s: s.subscribe_bars(bars))
@@ -108,7 +112,7 @@ def test_a_venue_that_is_not_there() -> None:
     other = InstrumentId.from_str("AUD/USD.ELSEWHERE")
     run = Scenario(BacktestEngine()).quotes((1, "0.7", "0.7"))
     run.on_row(1, lambda s: s.submit_order(s.order_factory.market(other, OrderSide.BUY, Quantity.from_int(1))))
-    with pytest.raises(ValueError, match="no account for venue ELSEWHERE of AUD/USD.ELSEWHERE; the venues are SIM"):
+    with pytest.raises(ValueError, match=r"no account for venue ELSEWHERE of AUD/USD.ELSEWHERE; the venues are SIM"):
         run.run()
 
 

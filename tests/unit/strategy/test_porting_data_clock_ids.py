@@ -37,14 +37,22 @@ def test_a15_the_cache_has_the_row_before_the_callback() -> None:
     seen: list[Any] = []
     bar_type = BarType.from_str(f"{PAIR}-1-MINUTE-LAST-EXTERNAL")
     scenario().bars((60, "0.7", "0.7", "0.7", "0.7", 10), (120, "0.7", "0.7", "0.7", "0.7", 10)).on_row(
-        2, lambda s: seen.extend((s.cache.bar_count(bar_type), s.cache.bar(bar_type) == s.last_event, s.cache.bar(bar_type, 1).ts_init))
+        2,
+        lambda s: seen.extend(
+            (s.cache.bar_count(bar_type), s.cache.bar(bar_type) == s.last_event, s.cache.bar(bar_type, 1).ts_init)
+        ),
     ).run()
     assert seen == [2, True, 60_000_000_000]
 
 
 def test_a16_cache_and_orders_need_no_subscription() -> None:
     seen: list[Any] = []
-    run = flat(1, 2).quiet().at(1.5, lambda s: seen.append(s.cache.quote_tick(PAIR).ts_init), lambda s: s.market("BUY", 1)).run()
+    run = (
+        flat(1, 2)
+        .quiet()
+        .at(1.5, lambda s: seen.append(s.cache.quote_tick(PAIR).ts_init), lambda s: s.market("BUY", 1))
+        .run()
+    )
     assert seen == [1_000_000_000]
     assert run.fills == ["1.5 1 BUY 1 @ 0.70010 TAKER"]
     assert run.strategy.rows == 0
@@ -73,17 +81,30 @@ def test_a20_what_is_missing_is_none_or_empty() -> None:
 
     def look(s: ScriptedStrategy) -> None:
         other = InstrumentId.from_str("XXX/YYY.SIM")
-        seen.extend((s.cache.quote_tick(other), s.cache.instrument(other), s.cache.bar(internal("1-MINUTE-BID")), s.cache.quote_ticks(other)))
+        seen.extend(
+            (
+                s.cache.quote_tick(other),
+                s.cache.instrument(other),
+                s.cache.bar(internal("1-MINUTE-BID")),
+                s.cache.quote_ticks(other),
+            )
+        )
 
     flat(1).on_row(1, look).run()
     assert seen == [None, None, None, []]
 
 
 @pytest.mark.parametrize(("oms", "open_count", "snapshots"), [(OmsType.NETTING, 1, 1), (OmsType.HEDGING, 3, 0)])
-def test_a21_one_netting_position_is_used_again_hedging_has_one_an_order(oms: OmsType, open_count: int, snapshots: int) -> None:
-    run = flat(1, 2, 3, oms_type=oms).on_row(1, lambda s: s.market("BUY", 1)).on_row(2, lambda s: s.market("SELL", 1)).on_row(
-        3, lambda s: s.market("BUY", 1)
-    ).run()
+def test_a21_one_netting_position_is_used_again_hedging_has_one_an_order(
+    oms: OmsType, open_count: int, snapshots: int
+) -> None:
+    run = (
+        flat(1, 2, 3, oms_type=oms)
+        .on_row(1, lambda s: s.market("BUY", 1))
+        .on_row(2, lambda s: s.market("SELL", 1))
+        .on_row(3, lambda s: s.market("BUY", 1))
+        .run()
+    )
     cache = run.engine.cache
     assert (len(cache.positions_open()), len(cache.position_snapshots())) == (open_count, snapshots)
     assert len(run.engine.generate_positions_report()) == (2 if oms == OmsType.NETTING else 3)
@@ -91,9 +112,13 @@ def test_a21_one_netting_position_is_used_again_hedging_has_one_an_order(oms: Om
 
 def test_a22_commission_and_margin() -> None:
     pair = currency_pair(taker_fee="0.00002")
-    run = Scenario(BacktestEngine(), pair).venue(default_leverage=Decimal(1)).quotes((1, "0.7", "0.7")).on_row(
-        1, lambda s: s.market("BUY", 100_000), lambda s: s.limit("BUY", 100_000, "0.6")
-    ).run()
+    run = (
+        Scenario(BacktestEngine(), pair)
+        .venue(default_leverage=Decimal(1))
+        .quotes((1, "0.7", "0.7"))
+        .on_row(1, lambda s: s.market("BUY", 100_000), lambda s: s.limit("BUY", 100_000, "0.6"))
+        .run()
+    )
     account = run.engine.portfolio.account(Venue("SIM"))
     assert str(account.balance_total()) == "999998.60 USD"
     assert str(account.balance_locked()) == "3900.00 USD"
@@ -117,7 +142,12 @@ class TestClock:
     def test_a25_the_first_time_is_start_plus_interval(self) -> None:
         start = dt.datetime(1970, 1, 1, 0, 0, 2, tzinfo=dt.UTC)
         assert self.timed(0.3, 4, start_time=start)[:2] == ["3 TimeEvent T", "4 TimeEvent T"]
-        assert self.timed(0.3, 2.4, fire_immediately=True) == ["0.3 TimeEvent T", "1.3 TimeEvent T", "2.3 TimeEvent T", "2.4 stop"]
+        assert self.timed(0.3, 2.4, fire_immediately=True) == [
+            "0.3 TimeEvent T",
+            "1.3 TimeEvent T",
+            "2.3 TimeEvent T",
+            "2.4 stop",
+        ]
 
     def test_a25_differs_catch_up_timers_fire_now_and_the_clock_never_goes_back(self) -> None:
         """ADR 0015."""
@@ -155,7 +185,16 @@ class TestEqualTimes:
 
         run = flat(1.5, 2, 2).on("on_start", start).run()
         at_two = [line.removeprefix("2 ") for line in run.lines if line.startswith("2 ")]
-        assert at_two == ["row", "row", "TimeEvent A", "bar 0.70000", "TimeEvent U", "TimeEvent m", "TimeEvent z", "stop"]
+        assert at_two == [
+            "row",
+            "row",
+            "TimeEvent A",
+            "bar 0.70000",
+            "TimeEvent U",
+            "TimeEvent m",
+            "TimeEvent z",
+            "stop",
+        ]
 
     def test_a26_differs_a_timer_is_a_turn_of_its_own(self) -> None:
         """ADR 0011: what a timer causes without delay is done before the next timer of that instant."""
@@ -225,7 +264,9 @@ class TestBars:
         composite = BarType.from_str(f"{PAIR}-2-SECOND-BID-INTERNAL@1-SECOND-INTERNAL")
         seen: list[str] = []
         built = flat(0.3, 1.3, 2.3).quiet()
-        built.on("on_start", lambda s: s.subscribe_bars(internal("1-SECOND-BID")), lambda s: s.subscribe_bars(composite))
+        built.on(
+            "on_start", lambda s: s.subscribe_bars(internal("1-SECOND-BID")), lambda s: s.subscribe_bars(composite)
+        )
         built._strategies[0].on_bar = lambda bar: seen.append(f"{bar.ts_init // 10**9} {bar.bar_type.spec.step}")  # type: ignore[method-assign]
         built.run()
         assert seen == ["1 1", "2 1", "2 2"]
@@ -238,10 +279,17 @@ class TestIdentifiers:
         class Other(ScriptedStrategy):
             pass
 
-        built.strategy(Other(built.instrument)).strategy(ScriptedStrategy(built.instrument, StrategyConfig(order_id_tag="X7")))
+        built.strategy(Other(built.instrument)).strategy(
+            ScriptedStrategy(built.instrument, StrategyConfig(order_id_tag="X7"))
+        )
         named = ScriptedStrategy(built.instrument, StrategyConfig(strategy_id=StrategyId("ABC-001")))
         run = built.strategy(named).run()
-        assert [str(s.id) for s in run.strategies] == ["ScriptedStrategy-000", "Other-001", "ScriptedStrategy-X7", "ABC-003"]
+        assert [str(s.id) for s in run.strategies] == [
+            "ScriptedStrategy-000",
+            "Other-001",
+            "ScriptedStrategy-X7",
+            "ABC-003",
+        ]
 
     def test_a33_an_id_is_used_once(self) -> None:
         built = flat(1)
@@ -254,13 +302,17 @@ class TestIdentifiers:
         with pytest.raises(RuntimeError, match="works from on_start on"):
             ScriptedStrategy(currency_pair()).subscribe_quote_ticks(PAIR)
 
-    @pytest.mark.parametrize(("hyphens", "name"), [(True, "O-19700101-000001-001-000-1"), (False, "O197001010000010010001")])
+    @pytest.mark.parametrize(
+        ("hyphens", "name"), [(True, "O-19700101-000001-001-000-1"), (False, "O197001010000010010001")]
+    )
     def test_a34_client_order_ids(self, hyphens: bool, name: str) -> None:
         built = flat(1)
         built._strategies[0].config = StrategyConfig(use_hyphens_in_client_order_ids=hyphens)
         assert str(built.on_row(1, lambda s: s.market("BUY", 1)).run().orders[0].client_order_id) == name
 
-    @pytest.mark.parametrize(("oms", "position"), [(OmsType.NETTING, "AUD/USD.SIM-ScriptedStrategy-000"), (OmsType.HEDGING, "SIM-1-001")])
+    @pytest.mark.parametrize(
+        ("oms", "position"), [(OmsType.NETTING, "AUD/USD.SIM-ScriptedStrategy-000"), (OmsType.HEDGING, "SIM-1-001")]
+    )
     def test_a35_venue_order_and_position_ids(self, oms: OmsType, position: str) -> None:
         order = flat(1, oms_type=oms).on_row(1, lambda s: s.market("BUY", 1)).run().orders[0]
         assert (str(order.venue_order_id), str(order.position_id)) == ("SIM-1-001", position)

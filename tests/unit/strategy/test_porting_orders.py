@@ -82,7 +82,11 @@ def test_a5_a_turn_over_is_one_fill_then_closed_then_opened_with_the_same_id() -
         .on("PositionOpened", lambda s: ids.append(s.last_event.position_id))
         .run()
     )
-    assert run.events()[-3:] == ["2 OrderFilled 2 BUY 300 @ 0.70010 TAKER", "2 PositionClosed FLAT 0", "2 PositionOpened LONG 200"]
+    assert run.events()[-3:] == [
+        "2 OrderFilled 2 BUY 300 @ 0.70010 TAKER",
+        "2 PositionClosed FLAT 0",
+        "2 PositionOpened LONG 200",
+    ]
     assert {str(i) for i in ids} == {"AUD/USD.SIM-ScriptedStrategy-000"}
 
 
@@ -179,7 +183,11 @@ def test_a12_modify_cancel_and_denials() -> None:
         flat(1, 2, 3)
         .on_row(1, lambda s: s.limit("BUY", 5, "0.6"))
         .on_row(2, lambda s: s.modify_order(s.orders[0], price=Price.from_str("0.60000")))
-        .on_row(3, lambda s: s.modify_order(s.orders[0], price=Price.from_str("0.61")), lambda s: s.cancel_order(s.orders[0]))
+        .on_row(
+            3,
+            lambda s: s.modify_order(s.orders[0], price=Price.from_str("0.61")),
+            lambda s: s.cancel_order(s.orders[0]),
+        )
         .on("OrderCanceled", lambda s: s.cancel_order(s.orders[0]))
         .run()
     )
@@ -238,7 +246,9 @@ def test_a39_reset_and_the_same_again() -> None:
 
 def test_a39_differs_data_of_an_unknown_instrument_name_what_there_is() -> None:
     other = currency_pair("EUR/USD.SIM")
-    with pytest.raises(ValueError, match=r"unknown instrument EUR/USD.SIM: add_instrument it first; there are AUD/USD.SIM"):
+    with pytest.raises(
+        ValueError, match=r"unknown instrument EUR/USD.SIM: add_instrument it first; there are AUD/USD.SIM"
+    ):
         scenario().quotes((1, "0.7", "0.7"), instrument=other)
 
 
@@ -246,8 +256,11 @@ def test_b0_close_all_then_a_market_order_in_one_callback_fill_in_that_order() -
     run = (
         flat(1, 2)
         .on_row(1, lambda s: s.market("BUY", 5))
-        .on_row(2, lambda s: s.close_all_positions(PAIR), lambda s: s.submit_order(
-            s.order_factory.market(PAIR, OrderSide.SELL, Quantity.from_int(5))))
+        .on_row(
+            2,
+            lambda s: s.close_all_positions(PAIR),
+            lambda s: s.submit_order(s.order_factory.market(PAIR, OrderSide.SELL, Quantity.from_int(5))),
+        )
         .run()
     )
     assert [fill.split()[1] for fill in run.fills] == ["1", "2", "3"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 from nautilus_common.testkit.scenario import Scenario, currency_pair
 from nautilus_common.venues.simulated.models import FillModel
@@ -66,16 +68,22 @@ class TestBarWalk:
     def test_each_point_has_a_quarter_of_the_volume(self) -> None:
         bar = (120, "0.69", "0.69", "0.69", "0.69", 1000)
         run = scenario().bars(FLAT, bar, (180, *bar[1:])).on_row(1, lambda s: s.limit("BUY", 1300, "0.695")).run()
-        assert run.fills == [f"120 1 BUY 250 @ 0.69500 MAKER"] * 4 + ["180 1 BUY 250 @ 0.69500 MAKER", "180 1 BUY 50 @ 0.69500 MAKER"]
+        assert run.fills == ["120 1 BUY 250 @ 0.69500 MAKER"] * 4 + [
+            "180 1 BUY 250 @ 0.69500 MAKER",
+            "180 1 BUY 50 @ 0.69500 MAKER",
+        ]
 
     def test_fills_come_before_the_bar(self) -> None:
-        run = scenario().bars(FLAT, (120, "0.69", "0.69", "0.69", "0.69", 400_000)).on_row(
-            1, lambda s: s.limit("BUY", 10, "0.695")
-        ).run()
+        run = (
+            scenario()
+            .bars(FLAT, (120, "0.69", "0.69", "0.69", "0.69", 400_000))
+            .on_row(1, lambda s: s.limit("BUY", 10, "0.695"))
+            .run()
+        )
         assert run.lines.index("120 OrderFilled 1 BUY 10 @ 0.69500 MAKER") < run.lines.index("120 bar 0.69000")
 
     def test_execution_on_bars_may_be_switched_off(self) -> None:
-        run = scenario(bar_execution=False).bars(FLAT, FLAT[:0] + (120, *FLAT[1:])).on_row(1, lambda s: s.market("BUY", 1)).run()
+        run = scenario(bar_execution=False).bars(FLAT, (120, *FLAT[1:])).on_row(1, lambda s: s.market("BUY", 1)).run()
         assert run.fills == []
 
     def test_beside_ticks_bars_do_not_execute(self) -> None:
@@ -90,15 +98,17 @@ class TestBarWalk:
 
 
 class TestBidAndAskBars:
-    def run(self, bids: list[tuple[object, ...]], asks: list[tuple[object, ...]], *actions: object, ask_first: bool = False) -> list[str]:
+    def run(
+        self, bids: list[tuple[object, ...]], asks: list[tuple[object, ...]], *actions: object, ask_first: bool = False
+    ) -> list[str]:
         built = scenario()
         pair = [(bids, "1-MINUTE-BID"), (asks, "1-MINUTE-ASK")]
         for bars, spec in reversed(pair) if ask_first else pair:
             built.bars(*bars, spec=spec)
         return built.on_row(2, *actions).run().fills  # type: ignore[arg-type]
 
-    BIDS = [(60, "0.700", "0.700", "0.700", "0.700", 4000), (120, "0.700", "0.710", "0.690", "0.705", 4000)]
-    ASKS = [(60, "0.702", "0.702", "0.702", "0.702", 4000), (120, "0.702", "0.712", "0.692", "0.707", 4000)]
+    BIDS: ClassVar = [(60, "0.700", "0.700", "0.700", "0.700", 4000), (120, "0.700", "0.710", "0.690", "0.705", 4000)]
+    ASKS: ClassVar = [(60, "0.702", "0.702", "0.702", "0.702", 4000), (120, "0.702", "0.712", "0.692", "0.707", 4000)]
 
     @pytest.mark.parametrize("ask_first", [False, True])
     def test_each_side_has_its_own_prices(self, ask_first: bool) -> None:
@@ -165,9 +175,12 @@ class TestTrades:
         assert self.beside_quotes((2, "0.69994", 1000, "SELLER"), "BUY", "0.69995", fill_model=never) != []
 
     def test_trades_alone_are_the_book(self) -> None:
-        run = scenario().trades((1, "0.7", 1000), (2, "0.6", 400)).on_row(
-            1, lambda s: s.market("BUY", 100_000), lambda s: s.limit("BUY", 500, "0.65")
-        ).run()
+        run = (
+            scenario()
+            .trades((1, "0.7", 1000), (2, "0.6", 400))
+            .on_row(1, lambda s: s.market("BUY", 100_000), lambda s: s.limit("BUY", 500, "0.65"))
+            .run()
+        )
         assert run.fills == [
             "1 1 BUY 1000 @ 0.70000 TAKER",
             "1 1 BUY 99000 @ 0.70001 TAKER",

@@ -125,16 +125,20 @@ class TestReduceOnly:
         assert [str(p.quantity) for p in run.engine.cache.positions_open()] == ["2000"]
 
     def test_may_be_switched_off(self) -> None:
-        run = scenario(use_reduce_only=False).quotes((1, "0.70000", "0.70010")).on_row(
-            1, lambda s: s.market("SELL", 1000, reduce_only=True)
-        ).run()
+        run = (
+            scenario(use_reduce_only=False)
+            .quotes((1, "0.70000", "0.70010"))
+            .on_row(1, lambda s: s.market("SELL", 1000, reduce_only=True))
+            .run()
+        )
         assert run.life(1)[-1] == "Filled"
 
 
 def modify(run: Scenario, **changes: str) -> Recording:
     def act(s: object) -> None:
         values = {
-            name: Quantity.from_str(value) if name == "quantity" else Price.from_str(value) for name, value in changes.items()
+            name: Quantity.from_str(value) if name == "quantity" else Price.from_str(value)
+            for name, value in changes.items()
         }
         s.modify_order(s.orders[-1], **values)  # type: ignore[attr-defined]
 
@@ -214,7 +218,12 @@ class TestModify:
 
 class TestCancel:
     def test_resting(self) -> None:
-        run = flat(1, 2).on_row(1, lambda s: s.limit("BUY", 1, "0.6")).on_row(2, lambda s: s.cancel_order(s.orders[0])).run()
+        run = (
+            flat(1, 2)
+            .on_row(1, lambda s: s.limit("BUY", 1, "0.6"))
+            .on_row(2, lambda s: s.cancel_order(s.orders[0]))
+            .run()
+        )
         assert run.life(1)[-2:] == ["PendingCancel", "Canceled"]
 
     def test_closed_says_nothing(self) -> None:
@@ -238,7 +247,12 @@ class TestCancel:
 class TestHeldMarketOrders:
     def test_filled_at_the_first_price_after_it_was_seen(self) -> None:
         run = scenario().quotes((1, "0.70000", "0.70010")).on("on_start", lambda s: s.market("BUY", 1000)).run()
-        assert run.lines == ["1 row", "1 OrderFilled 1 BUY 1000 @ 0.70010 TAKER", "1 PositionOpened LONG 1000", "1 stop"]
+        assert run.lines == [
+            "1 row",
+            "1 OrderFilled 1 BUY 1000 @ 0.70010 TAKER",
+            "1 PositionOpened LONG 1000",
+            "1 stop",
+        ]
 
     def test_in_the_order_in_which_they_came(self) -> None:
         run = (
@@ -299,7 +313,9 @@ class TestCrossedQuotes:
         strategy = built._first()
         size = Quantity.from_int(1_000_000)
         ticks = [
-            QuoteTick(built.instrument.id, Price.from_str(bid), Price.from_str(ask), size, size, seconds_ns(t), seconds_ns(t))
+            QuoteTick(
+                built.instrument.id, Price.from_str(bid), Price.from_str(ask), size, size, seconds_ns(t), seconds_ns(t)
+            )
             for t, bid, ask in self.QUOTES
         ]
         data = columns_from_ticks(ticks, built.instrument)

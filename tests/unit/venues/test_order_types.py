@@ -25,10 +25,14 @@ BARS = [
 
 def market_of(kind: str) -> Scenario:
     built = scenario()
-    return built.quotes(*QUOTES) if kind == "quotes" else built.trades(*TRADES) if kind == "trades" else built.bars(*BARS)
+    return (
+        built.quotes(*QUOTES) if kind == "quotes" else built.trades(*TRADES) if kind == "trades" else built.bars(*BARS)
+    )
 
 
-def submit(s: ScriptedStrategy, order_type: str, side: str, quantity: int, price: str, stop: str, **more: object) -> None:
+def submit(
+    s: ScriptedStrategy, order_type: str, side: str, quantity: int, price: str, stop: str, **more: object
+) -> None:
     if order_type == "market":
         s.market(side, quantity, **more)
     elif order_type == "limit":
@@ -48,7 +52,9 @@ EXPIRES = dt.datetime(1970, 1, 2, tzinfo=dt.UTC)
 class TestTimeInForce:
     def run(self, kind: str, side: str, tif: str, order_type: str, price: str, stop: str) -> Recording:
         more = {"expire_time": EXPIRES} if tif == "GTD" else {}
-        return market_of(kind).on_row(1, lambda s: submit(s, order_type, side, 1000, price, stop, tif=tif, **more)).run()
+        return (
+            market_of(kind).on_row(1, lambda s: submit(s, order_type, side, 1000, price, stop, tif=tif, **more)).run()
+        )
 
     def test_marketable_limit_fills_at_once(self, kind: str, side: str, tif: str) -> None:
         run = self.run(kind, side, tif, "limit", "0.70020" if side == "BUY" else "0.69990", "")
@@ -63,7 +69,9 @@ class TestTimeInForce:
             assert run.fills[0].endswith("MAKER")
             assert f"@ {run.orders[0].price} " in run.fills[0]
 
-    def test_stop_market_waits_for_its_trigger_then_obeys_its_time_in_force(self, kind: str, side: str, tif: str) -> None:
+    def test_stop_market_waits_for_its_trigger_then_obeys_its_time_in_force(
+        self, kind: str, side: str, tif: str
+    ) -> None:
         run = self.run(kind, side, tif, "stop", "", "0.70030" if side == "BUY" else "0.69990")
         assert run.life(1) == ["Initialized", "Submitted", "Accepted", "Filled"]
 
@@ -109,7 +117,11 @@ def test_triggered_stop_limit_that_may_not_rest_is_canceled(tif: str) -> None:
 
 
 class TestPartialFills:
-    BOOK = ((1, "0.70000", "0.70010", 500, 500), (2, "0.70000", "0.70010", 300, 300), (3, "0.70000", "0.70010", 900, 900))
+    BOOK = (
+        (1, "0.70000", "0.70010", 500, 500),
+        (2, "0.70000", "0.70010", 300, 300),
+        (3, "0.70000", "0.70010", 900, 900),
+    )
 
     def test_market_order_takes_the_rest_one_increment_worse(self) -> None:
         run = scenario().quotes(*self.BOOK).on_row(1, lambda s: s.market("BUY", 800)).run()
@@ -121,7 +133,12 @@ class TestPartialFills:
         assert run.life(1)[-1] == "Canceled"
 
     def test_market_fok_takes_all_or_nothing(self) -> None:
-        run = scenario().quotes(*self.BOOK).on_row(1, lambda s: (s.market("BUY", 501, tif="FOK"), s.market("BUY", 500, tif="FOK"))).run()
+        run = (
+            scenario()
+            .quotes(*self.BOOK)
+            .on_row(1, lambda s: (s.market("BUY", 501, tif="FOK"), s.market("BUY", 500, tif="FOK")))
+            .run()
+        )
         assert run.fills == ["1 2 BUY 500 @ 0.70010 TAKER"]
         assert run.life(1) == ["Initialized", "Submitted", "Canceled"]
 
@@ -136,7 +153,11 @@ class TestPartialFills:
 
     def test_the_rest_of_a_limit_order_waits_for_the_next_row_and_makes(self) -> None:
         run = scenario().quotes(*self.BOOK).on_row(1, lambda s: s.limit("BUY", 1000, "0.70012")).run()
-        assert run.fills == ["1 1 BUY 500 @ 0.70010 TAKER", "2 1 BUY 300 @ 0.70012 MAKER", "3 1 BUY 200 @ 0.70012 MAKER"]
+        assert run.fills == [
+            "1 1 BUY 500 @ 0.70010 TAKER",
+            "2 1 BUY 300 @ 0.70012 MAKER",
+            "3 1 BUY 200 @ 0.70012 MAKER",
+        ]
 
     def test_stop_market_fok_short_of_size_is_canceled(self) -> None:
         run = (

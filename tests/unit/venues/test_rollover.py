@@ -27,7 +27,11 @@ def postings(after: str, count: int) -> list[str]:
 
 class TestTimes:
     def test_weekdays_at_17_new_york(self) -> None:
-        assert postings("2013-02-07T00:00", 3) == ["Thu 2013-02-07 22:00", "Fri 2013-02-08 22:00", "Mon 2013-02-11 22:00"]
+        assert postings("2013-02-07T00:00", 3) == [
+            "Thu 2013-02-07 22:00",
+            "Fri 2013-02-08 22:00",
+            "Mon 2013-02-11 22:00",
+        ]
 
     def test_daylight_saving_begins(self) -> None:
         assert postings("2013-03-08T12:00", 2) == ["Fri 2013-03-08 22:00", "Mon 2013-03-11 21:00"]
