@@ -130,6 +130,11 @@ class BarSource:
         }
         return make_bars(self.bar_type, part, self._prices, self._sizes)
 
+    def forget_before(self, row: int) -> None:
+        """Drop threshold bars of rows before `row`: nobody listened when they closed."""
+        while self.pending and self.pending[0][0] < row:
+            self.pending.popleft()
+
     def deliver_threshold(self, bar: Bar) -> None:
         """The first handler of a threshold bar: it is told now, and can be looked up."""
         self.pending.popleft()

@@ -148,6 +148,7 @@ def stream_items(stream: RowStream, start: int, stop: int) -> list[Item]:
     first, rank, ts = view.first_row, view.spec.rank, view.ts
     items: list[Item] = []
     for source in stream.bar_sources:
+        source.forget_before(first + start)
         handlers = (source.deliver_threshold, *source.handlers)
         for row, bar in source.pending:
             if row >= first + stop:

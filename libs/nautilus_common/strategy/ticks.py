@@ -48,7 +48,7 @@ class ValueTable(dict[int, Any], Generic[V]):
     def take(self, column: np.ndarray) -> list[V]:
         """The value objects of a column."""
         low, high = int(column.min()), int(column.max())
-        if high - low < DENSE_SPAN:
+        if high - low < min(DENSE_SPAN, 4 * len(column)):
             if low < self._low or high >= self._low + len(self._dense):
                 self._widen(low, high)
             return self._dense[column - self._low].tolist()  # type: ignore[no-any-return]

@@ -149,9 +149,9 @@ def test_balances() -> None:
     margin = MarginBalance(Money(10, USD), Money(3, USD), EURUSD)
     assert MarginBalance.from_dict(margin.to_dict()) == margin
     with pytest.raises(ValueError, match="`total`"):
-        AccountBalance(Money(10, USD), Money(3, USD), Money(6, USD))
+        AccountBalance(Money(10, USD), Money(3, USD), Money(6, USD)).check()
     with pytest.raises(ValueError, match="one currency"):
-        AccountBalance(Money(10, USD), Money(3, EUR), Money(7, USD))
+        AccountBalance(Money(10, USD), Money(3, EUR), Money(7, USD)).check()
 
 
 def test_enum_texts() -> None:
