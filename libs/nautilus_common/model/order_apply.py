@@ -90,6 +90,8 @@ def _apply_triggered(order: "Order", event: OrderTriggered) -> None:
     status = _TO_TRIGGERED[order.status]
     if status is None:
         raise _illegal(order, event)
+    if status is _PENDING_CANCEL:
+        order._previous_status = OrderStatus.TRIGGERED  # what it is again if the cancel is rejected
     order.status = status
     order.is_triggered = True
     order.ts_triggered = event.ts_event

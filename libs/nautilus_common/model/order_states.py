@@ -62,13 +62,18 @@ FOLLOWERS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
         _S.PENDING_CANCEL,
         *_FILLS,
     ),
-    _S.PENDING_CANCEL: (_S.REJECTED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, _S.ACCEPTED, *_FILLS),
+    # A stop can trigger while its cancel is on the way.
+    _S.PENDING_CANCEL: (_S.REJECTED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, _S.ACCEPTED, _S.TRIGGERED, *_FILLS),
     _S.TRIGGERED: (_S.REJECTED, _S.PENDING_UPDATE, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, *_FILLS),
     _S.PARTIALLY_FILLED: (_S.PENDING_UPDATE, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, *_FILLS),
 }
 
-#: Steps that end elsewhere than where the event points: the acknowledgement of a submit does not end a pending update.
-_REDIRECTED = {(_S.PENDING_UPDATE, _S.SUBMITTED): _S.PENDING_UPDATE}
+#: Steps that end elsewhere than where the event points: the acknowledgement of a submit does not end a pending update,
+#: nor a trigger a pending cancel.
+_REDIRECTED = {
+    (_S.PENDING_UPDATE, _S.SUBMITTED): _S.PENDING_UPDATE,
+    (_S.PENDING_CANCEL, _S.TRIGGERED): _S.PENDING_CANCEL,
+}
 
 _SIZE = max(OrderStatus) + 1
 

@@ -372,6 +372,15 @@ class TestLatency:
         assert run.life(1)[3:] == ["PendingCancel", "Filled", "CancelRejected"]
         assert run.orders[0].status.name == "FILLED"
 
+    def test_a_stop_may_trigger_while_its_cancel_is_on_the_way(self) -> None:
+        run = (
+            self.quotes(LatencyModel(100_000_000, cancel_latency_nanos=1_000_000_000))
+            .on_row(1, lambda s: s.stop_limit("BUY", 1, "0.70000", "0.71500"))
+            .on_row(2, lambda s: s.cancel_order(s.orders[0]))
+            .run()
+        )
+        assert run.life(1)[3:] == ["PendingCancel", "Triggered", "Canceled"]
+
     def test_cancel_that_overtakes_its_order_is_rejected(self) -> None:
         run = (
             self.quotes(LatencyModel(0, insert_latency_nanos=500_000_000))
