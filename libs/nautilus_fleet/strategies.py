@@ -172,6 +172,25 @@ def build_config(kind: type, values: dict[str, Any], loaded: LoadedConfig, keys:
     return kind(**converted)
 
 
+def convert_params(kind: type, values: dict[str, Any]) -> Any:
+    """A config from plain values outside of a file. Raises ValueError naming the field."""
+    hints = typing.get_type_hints(kind)
+    converted: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in hints:
+            near = difflib.get_close_matches(name, list(hints), n=1, cutoff=0.55)
+            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(hints)}"
+            raise ValueError(f"{kind.__name__} has no field {name}: {hint}")
+        try:
+            converted[name] = convert(value, hints[name])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ValueError(f"{kind.__name__}.{name}: {error}") from None
+    try:
+        return kind(**converted)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__}: {error}") from None
+
+
 def convert(value: Any, hint: Any) -> Any:
     """A plain value of TOML as the type of an annotation. Raises ValueError or TypeError saying what was expected."""
     members = _members(hint)

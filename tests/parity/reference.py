@@ -2,9 +2,9 @@
 
 It shares no scheduling code with `nautilus_common.scheduler`: it lists the rows of all streams in the order of
 docs/explain/order.md, feeds each engine one row at a time, visits every instant at which a timer or an expiry could
-be due, keeps its own list of undelivered messages and scans it for the smallest tag. The engines are the real ones: they
-are what is under test, since here they never get the chance to look ahead, and `horizon` is called only to tell them how far
-data are known; its answer is thrown away.
+be due, keeps its own list of undelivered messages and scans it for the smallest tag. The engines are the real ones:
+they are what is under test, since here they never get the chance to look ahead, and `horizon` is called only to tell
+them how far data are known; its answer is thrown away.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ TAG = st.tuples(
     st.sampled_from((2, 4, 5, 6, 7)),
 )
 def test_stop_is_the_first_row_above_a_tag(times, rank, micro, first_row, tag, length):
-    """Whatever prefix of a tag is given (time and phase, or at least a turn): a row is taken when its own tag is not above it."""
+    """Whatever prefix of a tag is given (time and phase, or a turn): a row is taken when its tag is not above it."""
     times.sort()
     view = view_of(times, rank, micro, first_row)
     until = tag[:length]
@@ -200,7 +200,7 @@ def test_too_many_undelivered_messages_are_an_error(monkeypatch):
     out = Outbox("loud", 0)
     for _ in range(4):
         out.say((1, 0, 0, 0, 0, 0, 0), "a", note())
-    with pytest.raises(OverflowError, match="more than 3 undelivered messages.*'a'"):
+    with pytest.raises(OverflowError, match=r"more than 3 undelivered messages.*'a'"):
         bus.take(out)
 
 
@@ -214,7 +214,7 @@ def test_engines_that_answer_each_other_for_ever_are_stopped():
     bus.subscribe("pong", pong)
     scheduler = Scheduler([ping, pong], bus, [])
     scheduler.call(ping, lambda out: out.say((1, 0, 0, 0, 0, 0, 0), "pong", note()))
-    with pytest.raises(FeedbackLoopError, match="engine[01] answered step 1000 of one turn at ts 1"):
+    with pytest.raises(FeedbackLoopError, match=r"engine[01] answered step 1000 of one turn at ts 1"):
         scheduler.settle()
     assert len(ping.taken) + len(pong.taken) == MICRO_MAX
 

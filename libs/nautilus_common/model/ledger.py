@@ -243,13 +243,15 @@ class Ledger:
         return changes
 
     def _check_range(self, account: Account, terms: Terms, signed_raw: int) -> None:
-        """Raise OverflowError when a position or a balance does not fit int64: it could be computed, but not published."""
+        """Raise OverflowError when a position or a balance does not fit int64: it cannot be published."""
         if not -RAW_MAX <= signed_raw <= RAW_MAX:
-            raise OverflowError(f"{terms.instrument_id}: a position of {signed_raw} raw units does not fit int64; trade less")
+            raise OverflowError(
+                f"{terms.instrument_id}: a position of {signed_raw} raw units does not fit int64; trade less"
+            )
         if not account.fits(RAW_MAX):
             raise OverflowError(
-                f"{terms.instrument_id}: a balance or margin of account {account.id} does not fit int64 in its currency's "
-                "precision; trade less"
+                f"{terms.instrument_id}: a balance or margin of account {account.id} does not fit int64 at its "
+                "currency's precision; trade less"
             )
 
     def _apply_to_position(self, terms: Terms, fill: OrderFilled) -> tuple[list[PositionChange], int]:

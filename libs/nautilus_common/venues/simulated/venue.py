@@ -462,8 +462,8 @@ class SimulatedVenue:
         commission = self.config.fee_model.commission(market.terms, qty_raw, px_raw, liquidity)
         if not (-RAW_MAX <= commission.raw <= RAW_MAX and -RAW_MAX <= px_raw <= RAW_MAX):
             raise OverflowError(
-                f"{init.instrument_id}: price or commission of a fill of {qty_raw} at {px_raw} (raw) does not fit int64; "
-                "trade less, or check the data"
+                f"{init.instrument_id}: price or commission of a fill of {qty_raw} at {px_raw} (raw) does not fit "
+                "int64; trade less, or check the data"
             )
         self._say(
             init.strategy_id,
