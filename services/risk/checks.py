@@ -87,6 +87,8 @@ def check_order_type(s: Submission) -> str | None:
         return f"UNSUPPORTED_TIME_IN_FORCE: {s.order.time_in_force.name} is not available yet"
     if s.order.quote_quantity:
         return "UNSUPPORTED_QUOTE_QUANTITY: give the quantity in units of the base currency"
+    if s.order.emulation_trigger or s.order.exec_algorithm_id is not None or s.order.contingency_type:
+        return "UNSUPPORTED_INSTRUCTION: emulation, execution algorithms and contingencies are not available yet"
     return None
 
 

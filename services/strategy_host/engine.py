@@ -277,6 +277,8 @@ class StrategyHostEngine:
         ns = bar_ns if bar_ns < clock_ns else clock_ns
         if ns >= MAX_NS:
             return INF
+        if ns == self._tag[0] and self._tag[1] > PHASE_TIMER:
+            ns += 1  # set for now while an expiry of now was told: the timers of this instant are over
         return self._timer_tag(ns, self._ordinal if ns <= self._due_ns else 0)
 
     def _timer_tag(self, ts_ns: int, ordinal: int) -> Tag:

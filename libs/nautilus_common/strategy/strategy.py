@@ -18,7 +18,7 @@ from nautilus_common.model.order_states import InvalidStateTransition
 from nautilus_common.strategy.actor import Actor, Host
 from nautilus_common.strategy.config import ComponentConfig, StrategyConfig
 from nautilus_common.strategy.dispatch import EventHandlers
-from nautilus_common.strategy.order_factory import OrderFactory
+from nautilus_common.strategy.order_factory import NotAvailableYet, OrderFactory
 
 if TYPE_CHECKING:
     from nautilus_common.messages.events import (
@@ -322,6 +322,7 @@ class Strategy(Actor):
     def attach(self, host: Host, clock: Clock, cache: Cache, portfolio: Portfolio, log: Logger) -> None:
         super().attach(host, clock, cache, portfolio, log)
         assert isinstance(self.id, StrategyId)
+        _refuse_what_is_not_there_yet(self.id, self.config)
         self._risk_channel = subjects.risk_commands(self.id)
         self.order_factory = OrderFactory(
             host.trader_id,
@@ -344,3 +345,10 @@ class Strategy(Actor):
         if channel is None:
             channel = self._exec_channels[venue] = subjects.execution_commands(venue)
         return channel
+
+
+def _refuse_what_is_not_there_yet(strategy_id: StrategyId, config: ComponentConfig) -> None:
+    """A setting that would be ignored is an error: raises NotAvailableYet naming it."""
+    for name in ("oms_type", "external_order_claims", "manage_gtd_expiry"):
+        if getattr(config, name, None):
+            raise NotAvailableYet(f"{strategy_id}: {name} is not available yet; leave it out (see docs/reference/sdk.md)")
