@@ -162,7 +162,16 @@ def _apply_overrides(document: dict[str, Any], places: dict[Keys, str], override
             raise UsageError(
                 f"--set {override}: no value", remedy="write --set section.key=value, e.g. --set params.fast=5"
             )
-        _assign(document, places, _split_key(key), value.strip(), f"--set {override}")
+        for keys in _every_strategy(document, _split_key(key)):
+            _assign(document, places, keys, value.strip(), f"--set {override}")
+
+
+def _every_strategy(document: dict[str, Any], keys: list[str]) -> list[list[str]]:
+    """`params.x` where there are several strategies: the `params.x` of each of them."""
+    strategies = document.get("strategies")
+    if keys[0].lower() != "params" or not isinstance(strategies, list):
+        return [keys]
+    return [["strategies", str(index), *keys] for index in range(len(strategies))]
 
 
 def _assign(document: dict[str, Any], places: dict[Keys, str], keys: list[str], text: str, where: str) -> None:

@@ -153,3 +153,18 @@ def test_the_written_lock_reads_back_the_same(tmp_path: Path) -> None:
     assert toml_text(second.model_dump(exclude_none=True)) == text
     assert tomllib.loads(text)["instruments"][0]["taker_fee"] == "0.0005"
     assert "size = 0.10" in text
+
+
+def test_a_parameter_of_several_strategies_is_set_for_each(tmp_path: Path) -> None:
+    two = """\
+[[strategies]]
+path = "a.py:A"
+params = { fast = 10 }
+
+[[strategies]]
+path = "b.py:B"
+"""
+    start = GOOD.index("[params]")
+    text = GOOD.replace('strategy = "strategies/ema_cross.py:EmaCross"\n', "").replace(GOOD[start : start + 20], "")
+    loaded = load_config(write(tmp_path, text + two), ["params.fast=5", "strategies.1.params.fast=7"], {})
+    assert [strategy.params["fast"] for strategy in loaded.model.all_strategies()] == [5, 7]
