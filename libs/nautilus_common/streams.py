@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, Tag
-from nautilus_common.messages.blocks import KIND_COLUMNS, Block
+from nautilus_common.messages.blocks import Block
 from nautilus_common.model.data import BarType
 from nautilus_common.model.identifiers import InstrumentId
 
@@ -216,11 +216,3 @@ class MarketView:
     def frontier(self) -> Tag:
         """The smallest end over the streams: nothing at or above it may be taken."""
         return min((stream.end for stream in self.streams), default=INF)
-
-
-def check_columns(kind: str, columns: dict[str, np.ndarray]) -> None:
-    """Raise `ValueError` when `columns` are not those of `kind`."""
-    expected = KIND_COLUMNS[kind]
-    missing = [name for name in expected if name not in columns]
-    if missing:
-        raise ValueError(f"{kind} data lacks the column(s) {', '.join(missing)}; it needs {', '.join(expected)}")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nautilus_common.messages.codec import AnyMessage, DecodeError, decode, encode
-from nautilus_common.messages.subjects import MarketDataSubject, escape, parse_subject, unescape
+from nautilus_common.messages.subjects import escape, unescape
 from nautilus_common.model import identifiers as ids
 from nautilus_common.model.values import (
     Currency,
@@ -125,10 +125,3 @@ def test_any_name_is_one_token(name: str) -> None:
     assert token.isascii()
     assert not set(token) & set(". *>\t\r\n\0")
     assert unescape(token) == name
-
-
-@given(NAMES, NAMES, NAMES, NAMES)
-def test_subjects_give_their_names_back(env: str, venue: str, symbol: str, kind: str) -> None:
-    subject = MarketDataSubject(env, venue, symbol, kind)
-    assert parse_subject(str(subject)) == subject
-    assert str(subject).count(".") == 5

@@ -48,29 +48,6 @@ def test_absent_orders_never_match():
         assert trigger(bid, bid, 2, 2, *ABSENT) == 2
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.lists(st.lists(st.integers(0, 20), max_size=12), max_size=6), st.randoms())
-def test_merge_order(streams, random):
-    columns = [np.array(sorted(stream), np.int64) for stream in streams]
-    ranks = list(range(len(columns)))
-    random.shuffle(ranks)
-    for places in (None, ranks):
-        keys = places or range(len(columns))
-        rows = [(ts, keys[s], row, s) for s, column in enumerate(columns) for row, ts in enumerate(column.tolist())]
-        ids, numbers = scan.merge_order(columns, places)
-        assert list(zip(ids.tolist(), numbers.tolist(), strict=True)) == [(s, row) for _, _, row, s in sorted(rows)]
-
-
-def test_merge_of_many_streams():
-    columns = [np.arange(k, 60, 7) for k in range(300)]
-    few = [column for column in columns if column.shape[0]][:16]
-    for streams in (columns, few):
-        ids, numbers = scan.merge_order(streams)
-        rows = sorted((ts, s, row) for s, column in enumerate(streams) for row, ts in enumerate(column.tolist()))
-        assert list(zip(ids.tolist(), numbers.tolist(), strict=True)) == [(s, row) for _, s, row in rows]
-    assert scan.merge_order([])[0].shape == (0,)
-
-
 def test_strided_columns_are_refused():
     with pytest.raises(TypeError):
         scan.next_quote_trigger(np.arange(10)[::2], np.arange(5), 0, 5, *ABSENT)

@@ -2,7 +2,7 @@
 
 Every kernel has an explicit signature, so that a read-only column (a view of message bytes, a memory map) and a
 writable one share one specialisation, and a strided view is refused with a TypeError instead of being compiled anew.
-Never `fastmath`: it changes the last bits (`measured/kernels.md` section 6).
+Never `fastmath`: it changes the last bits.
 """
 
 from collections.abc import Callable

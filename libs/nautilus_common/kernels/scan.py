@@ -1,20 +1,14 @@
-"""The venue's look-ahead: at which row can a resting order first do something; and the merge of several streams.
+"""The venue's look-ahead: at which row can a resting order first do something.
 
 An order book side is four prices: the best buy limit, sell limit, buy stop and sell stop of the resting orders. Until a
 row touches one of them nothing can fill, so nothing but four comparisons a row is run [20-45 times cheaper than asking
-each of 16 orders, `measured/kernels.md` section 1]. An absent order is a price that never matches: `NO_BUY_LIMIT` and
+each of 16 orders]. An absent order is a price that never matches: `NO_BUY_LIMIT` and
 so on. Scans keep no state and write nothing, so a result may be thrown away; galloping is the caller's.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from .jit import COLUMN, I64, kernel
-
-Column = NDArray[np.int64]
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1
 
@@ -99,25 +93,3 @@ def next_bar_trigger(
                     return start + k
         block = end
     return stop
-
-
-def merge_order(
-    timestamps: Sequence[Column], ranks: Sequence[int] | None = None
-) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], NDArray[np.int64]]:
-    """The rows of several ascending ts columns in the order (ts, rank, row): (streams, rows in their stream).
-
-    `ranks` are the streams' places in the order of ties, by default their positions. A stable sort finds the
-    runs; a merging kernel was 15-20 % faster, which is not worth a second rule [10M rows, 2 and 8 streams].
-    """
-    places = range(len(timestamps)) if ranks is None else ranks
-    assert len(places) == len(timestamps)
-    order = sorted(range(len(timestamps)), key=lambda stream: places[stream])
-    if not order:
-        return np.empty(0, np.uint8), np.empty(0, np.int64)
-    lengths = [timestamps[stream].shape[0] for stream in order]
-    joined = np.concatenate([timestamps[stream] for stream in order])
-    merged = np.argsort(joined, kind="stable")
-    kind = np.uint8 if len(order) <= 256 else np.uint16
-    places_of_rows = np.repeat(np.arange(len(order), dtype=kind), lengths)[merged]
-    merged -= np.cumsum([0, *lengths[:-1]], dtype=np.int64)[places_of_rows]
-    return np.array(order, kind)[places_of_rows], merged

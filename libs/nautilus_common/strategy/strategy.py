@@ -351,4 +351,4 @@ def _refuse_what_is_not_there_yet(strategy_id: StrategyId, config: ComponentConf
     """A setting that would be ignored is an error: raises NotAvailableYet naming it."""
     for name in ("oms_type", "external_order_claims", "manage_gtd_expiry"):
         if getattr(config, name, None):
-            raise NotAvailableYet(f"{strategy_id}: {name} is not available yet; leave it out (see docs/reference/sdk.md)")
+            raise NotAvailableYet(f"{strategy_id}: {name} is not available yet; leave it out (docs/reference/sdk.md)")

@@ -1,69 +1,41 @@
-"""Subjects: escaping, filters and refusals."""
+"""Channels: their names, escaping and refusals."""
 
 import pytest
-from nautilus_common.messages.subjects import (
-    AccountEventSubject,
-    ExecutionCommandSubject,
-    MarketDataSubject,
-    OrderEventSubject,
-    RiskCommandSubject,
-    Subject,
-    SubjectError,
-    SystemSubject,
-    parse_subject,
-    subject_filter,
-)
+from nautilus_common.messages import subjects
+from nautilus_common.messages.subjects import SubjectError, escape, unescape
+from nautilus_common.model.identifiers import AccountId, StrategyId, Venue
 
 
 @pytest.mark.parametrize(
-    ("subject", "text"),
+    ("channel", "text"),
     [
-        (MarketDataSubject("live", "XNYS", "BRK.B", "quote"), "fleet.live.md.XNYS.BRK%2EB.quote"),
-        (MarketDataSubject("live", "SIM", "USD/JPY", "bar"), "fleet.live.md.SIM.USD/JPY.bar"),
-        (MarketDataSubject("a b", "*", ">", "100%"), "fleet.a%20b.md.%2A.%3E.100%25"),
-        (RiskCommandSubject("live", "EMACross-001"), "fleet.live.cmd.risk.EMACross-001"),
-        (ExecutionCommandSubject("live", "SIM"), "fleet.live.cmd.exec.SIM"),
-        (OrderEventSubject("r1", "SIM", "S-001"), "fleet.r1.evt.order.SIM.S-001"),
-        (AccountEventSubject("r1", "SIM-001"), "fleet.r1.evt.account.SIM-001"),
-        (SystemSubject("r1", "health", "risk"), "fleet.r1.sys.health.risk"),
-        (AccountEventSubject("r1", "Börse"), "fleet.r1.evt.account.B%C3%B6rse"),
+        (subjects.risk_commands(StrategyId("EMACross-001")), "cmd.risk.EMACross-001"),
+        (subjects.execution_commands(Venue("SIM")), "cmd.exec.SIM"),
+        (subjects.venue_commands(Venue("A*B")), "cmd.venue.A%2AB"),
+        (subjects.order_events(Venue("SIM"), StrategyId("S-001")), "evt.order.SIM.S-001"),
+        (subjects.position_events(StrategyId("a b-001")), "evt.position.a%20b-001"),
+        (subjects.account_events(AccountId("SIM-001")), "evt.account.SIM-001"),
+        (subjects.adjustment_events(AccountId("B\u00f6rse-1")), "evt.adjustment.B%C3%B6rse-1"),
     ],
 )
-def test_build_and_parse(subject: Subject, text: str) -> None:
-    assert str(subject) == text
-    assert parse_subject(text) == subject
+def test_names(channel: str, text: str) -> None:
+    assert channel == text
 
 
-def test_filters() -> None:
-    assert subject_filter(MarketDataSubject, "live", venue="XNYS") == "fleet.live.md.XNYS.*.*"
-    assert subject_filter(OrderEventSubject, "live", strategy="S.1") == "fleet.live.evt.order.*.S%2E1"
-    with pytest.raises(SubjectError, match="has no vanue: its names are venue, symbol, kind"):
-        subject_filter(MarketDataSubject, "live", vanue="X")
+@pytest.mark.parametrize("name", ["BRK.B", "USD/JPY", "*", ">", "a b", "100%", "B\u00f6rse"])
+def test_any_name_is_one_token(name: str) -> None:
+    token = escape(name)
+    assert not set(token) & set(". *>")
+    assert unescape(token) == name
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "fleet",
-        "fleet.live.md.SIM.EURUSD",
-        "fleet.live.md.SIM.EURUSD.quote.more",
-        "fleet.live.cmd.both.SIM",
-        "other.live.md.SIM.EURUSD.quote",
-        "fleet.live.md.SIM..quote",
-        "fleet.live.md.SIM.*.quote",
-        "fleet.live.md.SIM.A%2.quote",
-        "fleet.live.md.SIM.A%2e.quote",
-        "fleet.live.md.SIM.%41.quote",
-        "fleet.live.md.SIM.%FF.quote",
-    ],
-)
-def test_what_is_no_subject(text: str) -> None:
+@pytest.mark.parametrize("token", ["", ".", "*", "A%2", "A%2e", "%41", "%FF"])
+def test_what_is_no_token(token: str) -> None:
     with pytest.raises(SubjectError):
-        parse_subject(text)
+        unescape(token)
 
 
 @pytest.mark.parametrize("name", ["", "\ud800"])
 def test_names_that_cannot_travel(name: str) -> None:
     with pytest.raises(SubjectError):
-        str(AccountEventSubject("live", name))
+        escape(name)
