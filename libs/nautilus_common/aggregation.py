@@ -5,7 +5,7 @@ Theory of operation. `consume(columns, start, stop, until_ns)` gives rows and a 
 open bar, or wait if they are beyond its close. Cutting the rows or the times differently changes nothing: a million
 rows at once and one row at a time give the same bars.
 
-Time bars (measured on NautilusTrader, `spec/porting.md` 26-29):
+Time bars, as measured on NautilusTrader:
 - The timer of a bar fires after all rows of its instant: a row at exactly the close time is inside the bar that closes
   there, for left-open and right-open intervals alike. The two differ in the stamp only.
 - The first bar is built even if the aggregation began inside its interval, unless `skip_first_non_full_bar`. If it

@@ -1,4 +1,4 @@
-"""Internal bars: the behaviours measured on NautilusTrader (`spec/porting.md` 26-29), by hand."""
+"""Internal bars: the behaviours measured on NautilusTrader, by hand."""
 
 import os
 import subprocess
