@@ -433,7 +433,7 @@ def _rare_collections() -> Iterator[None]:
     """Let the garbage collector look less often: a run makes many objects that live to its end, and few cycles."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(500_000, 20, 100)
     try:
         yield
     finally:

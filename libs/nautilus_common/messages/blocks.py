@@ -37,8 +37,8 @@ _ITEM_SIZE = 8
 class Block(msgspec.Struct, frozen=True, eq=False):
     """Consecutive rows of one stream.
 
-    `first_row` is the row number in the stream of the first row here. `end` is the tag (docs/explain/order.md) below which
-    no further row of the stream will come: with this block all before `end` is known.
+    `first_row` is the row number in the stream of the first row here. `end` is the tag (docs/explain/order.md) below
+    which no further row of the stream will come: with this block all before `end` is known.
     """
 
     stream: int
