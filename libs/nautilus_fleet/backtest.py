@@ -141,7 +141,6 @@ class BacktestEngine:
         self._streams: list[DataStream] = []
         self._actors: list[Actor] = []
         self._run: _Run | None = None
-        self.warnings: list[str] = []
 
     # -- what a run is made of ---------------------------------------------------------------------------------------
 
@@ -379,6 +378,11 @@ class BacktestEngine:
         return self._finished().rows
 
     @property
+    def trader(self) -> BacktestEngine:
+        """The engine itself: NautilusTrader's users ask `engine.trader` for the reports."""
+        return self
+
+    @property
     def cache(self) -> Cache:
         return self._finished().host.cache
 
@@ -390,6 +394,11 @@ class BacktestEngine:
     def equity_points(self) -> dict[tuple[str, str], list[tuple[int, float, float]]]:
         """Per (account, currency): (ns, balance, unrealised profit)."""
         return self._finished().portfolio.equity.points
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a user should know of the run: subscriptions that found no data."""
+        return [] if self._run is None else self._run.host.unmet_subscriptions
 
     @property
     def failure(self) -> str | None:

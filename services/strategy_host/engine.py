@@ -85,6 +85,7 @@ class StrategyHostEngine:
         self._due_ns = -1
         self._ordinal = 0
         self._clock_ns: int | None = None
+        self._ahead: tuple[Tag, Tag] | None = None  # what `horizon` has found, until something changes it
         self.failure: str | None = None
 
     # -- components --------------------------------------------------------------------------------------------------
@@ -118,6 +119,7 @@ class StrategyHostEngine:
 
     def start(self, tag: Tag, out: Outbox) -> None:
         """Start every component, actors first; what they say is caused by `tag`."""
+        self._ahead = None
         self._enter(tag)
         ordered = sorted(self.actors, key=lambda actor: isinstance(actor, Strategy))
         for actor in ordered:
@@ -130,6 +132,7 @@ class StrategyHostEngine:
 
     def stop(self, tag: Tag, out: Outbox) -> None:
         """Stop every running component; what they say is caused by `tag`."""
+        self._ahead = None
         self._enter(tag)
         for actor in self.actors:
             self.stop_component(actor)
@@ -148,6 +151,7 @@ class StrategyHostEngine:
     # -- Engine ------------------------------------------------------------------------------------------------------
 
     def feed(self, block: Block) -> None:
+        self._ahead = None
         self.view.feed(block)
         self.ledger.market.feed(block)
         self._rows.clear()
@@ -157,12 +161,14 @@ class StrategyHostEngine:
         self._frontier = frontier
         row = self._next_row(frontier)
         timer = self._next_timer_tag()
-        return min(row, timer)
+        self._ahead = (row, timer)
+        return row if row < timer else timer
 
     def run(self, until: Tag, out: Outbox) -> None:
+        ahead, self._ahead = self._ahead, None
         while True:
-            row = self._next_row(self._frontier)
-            timer = self._next_timer_tag()
+            row, timer = ahead if ahead is not None else (self._next_row(self._frontier), self._next_timer_tag())
+            ahead = None
             if min(row, timer) > until or (row >= INF and timer >= INF):
                 break
             if row < timer:
@@ -175,6 +181,7 @@ class StrategyHostEngine:
         self.view.advance(until)
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
+        self._ahead = None
         self._enter(tag)
         match message:
             case OrderEvent():
@@ -187,6 +194,11 @@ class StrategyHostEngine:
                 raise EngineError(f"{self.name} takes orders and their events, not {type(message).__name__}")
         if self._said:
             self._flush(tag, out)
+
+    @property
+    def unmet_subscriptions(self) -> list[str]:
+        """Subscriptions that no data of the run can serve, in words."""
+        return list(dict.fromkeys(self._subscriptions.unmet))
 
     @property
     def last_ns(self) -> int:

@@ -39,6 +39,7 @@ class Subscriptions:
         self._timed: list[BarSource] = []
         self._row_streams = [RowStream(view, host.instruments[view.spec.instrument_id]) for view in host.view.streams]
         rows.streams = self._row_streams
+        self.unmet: list[str] = []
 
     # -- changes -----------------------------------------------------------------------------------------------------
 
@@ -46,6 +47,8 @@ class Subscriptions:
         if instrument_id not in self._host.instruments:
             what = f"{actor.id} subscribes to {instrument_id}, which is not an instrument of this run"
             raise ValueError(f"{what}; {self._known()}")
+        if self._view(kind, instrument_id, None) is None:
+            self._miss(actor, f"{kind}s of {instrument_id}")
         actors = self._row_actors.setdefault((kind, instrument_id), [])
         if actor not in actors:
             actors.append(actor)
@@ -63,7 +66,11 @@ class Subscriptions:
             raise ValueError(f"{what}; {self._known()}")
         key = bar_type.standard()
         if bar_type.is_internally_aggregated():
-            self._ensure_source(bar_type, now_ns)
+            is_fed = self._ensure_source(bar_type, now_ns).is_fed
+        else:
+            is_fed = self._view("bar", bar_type.instrument_id, bar_type) is not None
+        if not is_fed:
+            self._miss(actor, f"{bar_type}")
         actors = self._bar_actors.setdefault(key, [])
         if actor not in actors:
             actors.append(actor)
@@ -74,6 +81,12 @@ class Subscriptions:
         if actor in actors:
             actors.remove(actor)
         self.refresh()
+
+    def _miss(self, actor: Actor, what: str) -> None:
+        """Note a subscription that no data of the run can serve."""
+        streams = self._host.view.streams
+        known = ", ".join(f"{s.spec.kind}s of {s.spec.bar_type or s.spec.instrument_id}" for s in streams)
+        self.unmet.append(f"{actor.id} subscribed to {what}, of which this run has no data; it has {known}")
 
     def _known(self) -> str:
         return f"it has {', '.join(str(i) for i in self._host.instruments) or 'none'}"

@@ -65,3 +65,21 @@ def test_bars_without_data_hold_nobody_up():
     strategy = Hopeful(False)
     run(strategy)
     assert strategy.seen == ["tick"] * PLAN.rows
+
+
+class Deaf(Listener):
+    """Wants data that the run has not got."""
+
+    def on_start(self):
+        self.subscribe_trade_ticks(INSTRUMENT.id)
+        self.subscribe_bars(BarType.from_str(f"{INSTRUMENT.id}-1-MINUTE-LAST-INTERNAL"))
+        self.subscribe_bars(BarType.from_str(f"{INSTRUMENT.id}-1-MINUTE-LAST-EXTERNAL"))
+        self.subscribe_quote_ticks(INSTRUMENT.id)
+
+
+def test_a_subscription_without_data_is_a_warning():
+    name = INSTRUMENT.id
+    wanted = (f"trades of {name}", f"{name}-1-MINUTE-LAST-INTERNAL", f"{name}-1-MINUTE-LAST-EXTERNAL")
+    assert run(Deaf(False)).warnings == [
+        f"Deaf-000 subscribed to {what}, of which this run has no data; it has quotes of {name}" for what in wanted
+    ]
