@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, MAX_NS, Tag
@@ -91,6 +92,8 @@ class Scan:
 
 class Market:
     """Top of book and resting orders of one instrument."""
+
+    _kernels: ModuleType | None = None
 
     def __init__(self, instrument: Instrument, ordinal: int, views: list[StreamView], *, bar_execution: bool) -> None:
         self.instrument = instrument
@@ -235,8 +238,7 @@ class Market:
 
     def _scan(self, view: StreamView, start: int, stop: int) -> int:
         """The first of rows [start, stop) that reaches a level, or `stop`."""
-        from nautilus_common.kernels import scan  # numba is heavy: not before an order rests
-
+        scan = self._kernels or self._load_kernels()
         columns = view.columns
         kind = view.spec.kind
         if kind == "quote":
@@ -244,6 +246,14 @@ class Market:
         if kind == "trade":
             return int(scan.next_trade_trigger(columns["price"], columns["aggressor"], start, stop, *self.levels()))
         return int(scan.next_bar_trigger(columns["high"], columns["low"], start, stop, *self.levels()))
+
+    @classmethod
+    def _load_kernels(cls) -> ModuleType:
+        """numba is heavy: it is not loaded before an order rests."""
+        from nautilus_common.kernels import scan
+
+        cls._kernels = scan
+        return scan
 
     def on_feed(self, rank: int) -> None:
         for scan in self.scans:
