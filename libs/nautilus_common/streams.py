@@ -154,6 +154,7 @@ class MarketView:
     """All streams as one engine sees them, at the tag it has reached."""
 
     def __init__(self, specs: list[StreamSpec], data_rank: int, micro: int = OTHERS_MICRO) -> None:
+        self._made_of = (specs, data_rank, micro)
         self.streams = [StreamView(spec, micro, data_rank) for spec in specs]
         self._next_ns = MAX_NS  # time of the earliest row that was not taken
         self._quotes: dict[InstrumentId, list[StreamView]] = {}
@@ -162,6 +163,10 @@ class MarketView:
         for stream in self.streams:
             by_kind = {"quote": self._quotes, "trade": self._trades, "bar": self._bars}[stream.spec.kind]
             by_kind.setdefault(stream.spec.instrument_id, []).append(stream)
+
+    def another(self) -> MarketView:
+        """A new view of the same streams, to be fed and advanced on its own."""
+        return MarketView(*self._made_of)
 
     def feed(self, block: Block) -> None:
         """Show a block; a view that several engines share is shown it once."""

@@ -35,7 +35,7 @@ class PortfolioEngine:
         self.rank = rank
         self.ledger = ledger
         self._view = ledger.market
-        self.equity = EquityCurve(ledger, self._view, equity_interval_ns)
+        self.equity = EquityCurve(ledger, equity_interval_ns)
         self.account_states: list[AccountState] = []
         self._position_channels: dict[StrategyId, str] = {}
         self._account_channels: dict[AccountId, str] = {}
@@ -52,15 +52,16 @@ class PortfolioEngine:
 
     def feed(self, block: Block) -> None:
         self._view.feed(block)
+        self.equity.feed(block)
 
     def horizon(self, frontier: Tag) -> Tag:
         return INF
 
     def run(self, until: Tag, out: Outbox) -> None:
-        self.equity.advance(until)
+        self.equity.run(until)
+        self._view.advance(until)
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
-        self.equity.advance(tag)
         match message:
             case OrderEvent() | AccountAdjusted():
                 self._on_event(tag, message, out)

@@ -1,19 +1,20 @@
 """The equity curve: what each account is worth on a fixed grid of times, and at the end.
 
 A point is taken when time passes a multiple of the interval, from the newest prices before it. Nothing is said, so it
-costs no step of the scheduler. Between two messages balances and positions stand still, so that only the points at
-which
-a position is open need prices. Equity is for charts and statistics: floats, made of exact integers.
+costs no step of the scheduler. Balances and positions stand still between two changes of the ledger: just before each
+change the points up to it are taken, from a view of the market that stands where the curve stands, not where the
+ledger does. Equity is for charts and statistics: floats, made of exact integers.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nautilus_common.engine import PHASE_START, Tag
-from nautilus_common.model.xrates import ConversionError
+from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
+from nautilus_common.model.xrates import ConversionError, ExchangeRates
 
 if TYPE_CHECKING:
+    from nautilus_common.messages.blocks import Block
     from nautilus_common.model.account import Account
     from nautilus_common.model.ledger import Ledger
     from nautilus_common.model.values import Currency
@@ -23,9 +24,11 @@ if TYPE_CHECKING:
 class EquityCurve:
     """Points of every account and currency: (time, balance, unrealised profit)."""
 
-    def __init__(self, ledger: Ledger, view: MarketView, interval_ns: int) -> None:
+    def __init__(self, ledger: Ledger, interval_ns: int) -> None:
         self._ledger = ledger
-        self._view = view
+        self._view: MarketView = ledger.market.another()
+        self._xrates = ExchangeRates(ledger.instruments, self._view)
+        ledger.before_change = self.advance
         self._interval_ns = interval_ns
         self._next_ns = 0
         self.points: dict[tuple[str, str], list[tuple[int, float, float]]] = {}
@@ -34,20 +37,27 @@ class EquityCurve:
         self._take(ts_ns)
         self._next_ns = (ts_ns // self._interval_ns + 1) * self._interval_ns
 
+    def feed(self, block: Block) -> None:
+        self._view.feed(block)
+
     def advance(self, until: Tag) -> None:
-        """Let the view take its rows up to `until`, stopping at each point of the grid on the way."""
+        """Take the points of the grid up to `until`."""
         ts_ns = until[0]
         if not self._next_ns or ts_ns < self._next_ns:
-            self._view.advance(until)
             return
         last_data = self._last_visible_ns()
         while self._next_ns <= ts_ns and self._next_ns <= last_data:
             self._view.advance((self._next_ns, PHASE_START))
             self._take(self._next_ns)
             self._next_ns += self._interval_ns
+
+    def run(self, until: Tag) -> None:
+        """Take the points up to `until`, and every row, so that the next block may come."""
+        self.advance(until)
         self._view.advance(until)
 
     def finish(self, ts_ns: int) -> None:
+        self._view.advance((ts_ns, PHASE_STOP))
         self._take(ts_ns)
 
     def _last_visible_ns(self) -> int:
@@ -74,7 +84,7 @@ class EquityCurve:
             for position in positions.values():
                 if position.account_id != account.id:
                     continue
-                prices = ledger.xrates.prices(position.instrument_id)
+                prices = self._xrates.prices(position.instrument_id)
                 if prices is None:
                     continue
                 price = prices[0] if position.is_long else prices[1]
@@ -88,7 +98,7 @@ class EquityCurve:
                 base = account.base_currency
                 if base is not None and base != currency:
                     try:
-                        raw = ledger.xrates.convert(raw, currency, base, account.spec.venue, bid=position.is_long)
+                        raw = self._xrates.convert(raw, currency, base, account.spec.venue, bid=position.is_long)
                     except ConversionError:
                         continue
                     currency = base

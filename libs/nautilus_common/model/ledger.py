@@ -6,6 +6,7 @@ nobody has to ask anybody. Nothing here reads a clock or speaks.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -104,6 +105,7 @@ class Ledger:
         self.market = market
         self.terms = {instrument_id: Terms(instrument) for instrument_id, instrument in instruments.items()}
         self._tag: Tag = ()
+        self.before_change: Callable[[Tag], None] | None = None  # told of a fold's tag while all is as it was before
         self._folded = NOTHING
         self.accounts: dict[AccountId, Account] = {spec.account_id: account_from_spec(spec) for spec in specs}
         self.by_venue: dict[Venue, Account] = {spec.venue: self.accounts[spec.account_id] for spec in specs}
@@ -160,6 +162,8 @@ class Ledger:
         if tag == self._tag:
             return self._folded
         self._tag = tag
+        if self.before_change is not None:
+            self.before_change(tag)
         self.market.advance(tag)
         self._folded = folded = self._fold(event)
         return folded
