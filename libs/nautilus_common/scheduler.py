@@ -40,9 +40,6 @@ class Scheduler:
         self.frontier: Tag = min(self._ends, default=INF)
         self.last_row_ns = 0
 
-    def outbox(self, engine: Engine) -> Outbox:
-        return self._outboxes[engine.rank]
-
     def call(self, engine: Engine, action: Callable[[Outbox], None]) -> None:
         """Let `engine` act on an outside stimulus of the run (start, stop), and take what it says."""
         outbox = self._outboxes[engine.rank]
@@ -139,10 +136,7 @@ class Scheduler:
     def _feed(self) -> None:
         """Show the next block of each stream that holds the frontier back; all engines first take what they have."""
         frontier = self.frontier
-        for engine in self.engines:
-            outbox = self._outboxes[engine.rank]
-            engine.run(frontier, outbox)
-            assert not outbox.pending, f"{engine.name} spoke before the frontier {frontier} against its horizon"
+        self._run_silently(frontier)
         for rank, end in enumerate(self._ends):
             if end == frontier:
                 self._feed_stream(rank)
@@ -163,9 +157,12 @@ class Scheduler:
 
     def _finish(self, until: Tag) -> None:
         """Let every engine take its silent inputs up to `until`, so that all stand at the same tag."""
-        limit = min(until, self.frontier)
+        self._run_silently(min(until, self.frontier))
+
+    def _run_silently(self, until: Tag) -> None:
+        """Let every engine take its inputs up to `until`, none of which makes it speak."""
         for engine in self.engines:
             outbox = self._outboxes[engine.rank]
-            engine.run(limit, outbox)
-            assert not outbox.pending, f"{engine.name} spoke at the end of the run against its horizon"
+            engine.run(until, outbox)
+            assert not outbox.pending, f"{engine.name} spoke before {until} against its horizon"
             self._horizons[engine.rank] = None

@@ -147,48 +147,52 @@ def _instance(cls: Any, section: StrategySection, loaded: LoadedConfig, keys: tu
     return cls(build_config(kind, values, loaded, keys))
 
 
-def build_config(kind: type, values: dict[str, Any], loaded: LoadedConfig, keys: tuple[str | int, ...]) -> Any:
-    """The strategy's config from plain values; each mistake names the setting's place."""
+class ParameterError(ValueError):
+    """A parameter that a config class does not take as given: its name, what is wrong, and what to do.
+
+    `text` names the class as well, for who has no place in a file to show.
+    """
+
+    def __init__(self, text: str, name: str, what: str, remedy: str = "") -> None:
+        super().__init__(f"{text}: {remedy}" if remedy else text)
+        self.name = name
+        self.what = what
+        self.remedy = remedy
+
+
+def convert_params(kind: type, values: dict[str, Any]) -> Any:
+    """A config from plain values. Raises `ParameterError` naming the field."""
     import msgspec
 
     fields = {field.name: field for field in msgspec.structs.fields(kind)}
     hints = typing.get_type_hints(kind)
     converted: dict[str, Any] = {}
     for name, value in values.items():
-        where = loaded.where(*keys, name)
         if name not in fields:
             near = difflib.get_close_matches(name, list(fields), n=1, cutoff=0.55)
             own = [f for f in fields if f in kind.__annotations__]
             remedy = f"did you mean {near[0]}?" if near else f"it has {', '.join(own or fields)}"
-            raise FleetError(f"unknown parameter {name} of {kind.__name__}", where=where, remedy=remedy)
+            text = f"{kind.__name__} has no field {name}"
+            raise ParameterError(text, name, f"unknown parameter {name} of {kind.__name__}", remedy)
         try:
             converted[name] = convert(value, hints[name])
         except (ValueError, TypeError, KeyError) as error:
-            raise FleetError(f"parameter {name}: {error}", where=where) from None
+            raise ParameterError(f"{kind.__name__}.{name}: {error}", name, f"parameter {name}: {error}") from None
     missing = [n for n, f in fields.items() if f.required and n not in converted]
     if missing:
         remedy = f"add {missing[0]} = ... under [params]"
-        raise FleetError(f"{kind.__name__} needs {', '.join(missing)}", where=loaded.where(*keys), remedy=remedy)
+        text = f"{kind.__name__} needs {', '.join(missing)}"
+        raise ParameterError(text, "", text, remedy)
     return kind(**converted)
 
 
-def convert_params(kind: type, values: dict[str, Any]) -> Any:
-    """A config from plain values outside of a file. Raises ValueError naming the field."""
-    hints = typing.get_type_hints(kind)
-    converted: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in hints:
-            near = difflib.get_close_matches(name, list(hints), n=1, cutoff=0.55)
-            hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(hints)}"
-            raise ValueError(f"{kind.__name__} has no field {name}: {hint}")
-        try:
-            converted[name] = convert(value, hints[name])
-        except (ValueError, TypeError, KeyError) as error:
-            raise ValueError(f"{kind.__name__}.{name}: {error}") from None
+def build_config(kind: type, values: dict[str, Any], loaded: LoadedConfig, keys: tuple[str | int, ...]) -> Any:
+    """The strategy's config from the values of a file; each mistake names the setting's place."""
     try:
-        return kind(**converted)
-    except TypeError as error:
-        raise ValueError(f"{kind.__name__}: {error}") from None
+        return convert_params(kind, values)
+    except ParameterError as error:
+        where = loaded.where(*keys, error.name) if error.name else loaded.where(*keys)
+        raise FleetError(error.what, where=where, remedy=error.remedy) from None
 
 
 def convert(value: Any, hint: Any) -> Any:

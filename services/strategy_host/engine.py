@@ -76,7 +76,8 @@ class StrategyHostEngine:
         self._clocks: list[tuple[Actor, Clock]] = []
         self._rows = RowQueue()
         self._subscriptions = Subscriptions(self, self._rows, bar_options or BarOptions())
-        self._said: list[tuple[str, Message] | None] = []
+        self._said: list[tuple[str, Message] | None] = []  # None only ends the loop over rows
+        self._resubscribed = False
         self._ts = 0
         self._tag: Tag = (0,)
         self._index = -1  # of the row being delivered, within the window; -1: not delivering rows
@@ -127,7 +128,7 @@ class StrategyHostEngine:
             self._guard(actor.on_start)
             if actor.state is ComponentState.STARTING:
                 actor.state = RUNNING
-        self._subscriptions.refresh()
+        self._subscriptions_changed()
         self._flush(tag, out)
 
     def stop(self, tag: Tag, out: Outbox) -> None:
@@ -145,8 +146,7 @@ class StrategyHostEngine:
         self._guard(actor.on_stop)
         actor.clock.cancel_timers()
         actor.state = ComponentState.STOPPED
-        self._said.append(None)
-        self._subscriptions.refresh()
+        self._subscriptions_changed()
 
     # -- Engine ------------------------------------------------------------------------------------------------------
 
@@ -439,9 +439,7 @@ class StrategyHostEngine:
             tag = self._rows.tag(index) if index >= 0 else self._tag
             self.view.advance(tag)
             self.ledger.market.advance(tag)
-            self._synced = True
-            if index >= 0:
-                self._synced = False  # the next row of this window needs it again
+            self._synced = index < 0  # the next row of a window needs it again
 
     def timers_changed(self) -> None:
         self._clock_ns = None
@@ -454,9 +452,6 @@ class StrategyHostEngine:
         self.order_index.add(order)
         self.ledger.on_submitted(order.init_event)
 
-    def order_changed(self, order: Order) -> None:
-        self.order_index.update(order)
-
     def account_of(self, instrument_id: InstrumentId) -> Account:
         account = self.ledger.by_venue.get(instrument_id.venue)
         if account is None:
@@ -467,27 +462,25 @@ class StrategyHostEngine:
     def subscribe_rows(self, actor: Actor, kind: str, instrument_id: InstrumentId) -> None:
         self.sync()
         self._subscriptions.subscribe_rows(actor, kind, instrument_id)
-        self._said.append(None)
+        self._subscriptions_changed()
 
     def unsubscribe_rows(self, actor: Actor, kind: str, instrument_id: InstrumentId) -> None:
         self.sync()
         self._subscriptions.unsubscribe_rows(actor, kind, instrument_id)
-        self._said.append(None)
+        self._subscriptions_changed()
 
     def subscribe_bars(self, actor: Actor, bar_type: BarType) -> None:
         self.sync()
         self._subscriptions.subscribe_bars(actor, bar_type, self.now_ns())
-        self._said.append(None)
+        self._subscriptions_changed()
 
     def unsubscribe_bars(self, actor: Actor, bar_type: BarType) -> None:
         self.sync()
         self._subscriptions.unsubscribe_bars(actor, bar_type)
-        self._said.append(None)
+        self._subscriptions_changed()
 
     def indicators_changed(self) -> None:
-        self.sync()
-        self._subscriptions.refresh()
-        self._said.append(None)
+        self._subscriptions_changed()
 
     def internal_bars(self, bar_type: BarType) -> list[Bar] | None:
         return self._subscriptions.history(bar_type)
@@ -503,16 +496,20 @@ class StrategyHostEngine:
         self._index = -1
         self._synced = False
 
+    def _subscriptions_changed(self) -> None:
+        """Handlers are made again, once, when the stimulus at hand has been told to everybody."""
+        self._resubscribed = True
+        self._said.append(None)
+
     def _flush(self, cause: Tag, out: Outbox) -> None:
         """Say what was said during the stimulus at `cause`; a change of subscriptions begins a new window."""
-        changed = False
         for item in self._said:
-            if item is None:
-                changed = True
-            else:
+            if item is not None:
                 out.say(cause, item[0], item[1])
         self._said.clear()
-        if changed:
+        if self._resubscribed:
+            self._resubscribed = False
+            self._subscriptions.refresh()
             self.view.advance(cause)
             self._rows.clear()
 

@@ -31,7 +31,6 @@ class Subscriptions:
 
     def __init__(self, host: StrategyHostEngine, rows: RowQueue, options: BarOptions) -> None:
         self._host = host
-        self._rows = rows
         self._options = options
         self._row_actors: dict[RowKey, list[Actor]] = {}
         self._bar_actors: dict[BarType, list[Actor]] = {}
@@ -41,7 +40,7 @@ class Subscriptions:
         rows.streams = self._row_streams
         self.unmet: list[str] = []
 
-    # -- changes -----------------------------------------------------------------------------------------------------
+    # -- changes; the host calls `refresh` when the stimulus is over --------------------------------------------------
 
     def subscribe_rows(self, actor: Actor, kind: str, instrument_id: InstrumentId) -> None:
         if instrument_id not in self._host.instruments:
@@ -52,13 +51,11 @@ class Subscriptions:
         actors = self._row_actors.setdefault((kind, instrument_id), [])
         if actor not in actors:
             actors.append(actor)
-        self.refresh()
 
     def unsubscribe_rows(self, actor: Actor, kind: str, instrument_id: InstrumentId) -> None:
         actors = self._row_actors.get((kind, instrument_id), [])
         if actor in actors:
             actors.remove(actor)
-        self.refresh()
 
     def subscribe_bars(self, actor: Actor, bar_type: BarType, now_ns: int) -> None:
         if bar_type.instrument_id not in self._host.instruments:
@@ -74,13 +71,11 @@ class Subscriptions:
         actors = self._bar_actors.setdefault(key, [])
         if actor not in actors:
             actors.append(actor)
-        self.refresh()
 
     def unsubscribe_bars(self, actor: Actor, bar_type: BarType) -> None:
         actors = self._bar_actors.get(bar_type.standard(), [])
         if actor in actors:
             actors.remove(actor)
-        self.refresh()
 
     def _miss(self, actor: Actor, what: str) -> None:
         """Note a subscription that no data of the run can serve."""

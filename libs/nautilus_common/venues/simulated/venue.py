@@ -52,7 +52,6 @@ DAY_NS = 86_400_000_000_000
 MARKET, STOP_MARKET = OrderType.MARKET, OrderType.STOP_MARKET
 IOC, FOK, GTD, DAY = TimeInForce.IOC, TimeInForce.FOK, TimeInForce.GTD, TimeInForce.DAY
 MAKER, TAKER = LiquiditySide.MAKER, LiquiditySide.TAKER
-BUY = OrderSide.BUY
 
 Say = Callable[[StrategyId, "Message"], None]
 
@@ -211,7 +210,7 @@ class SimulatedVenue:
                 self._say_rejected(order, self._post_only_reason(market, order))
             else:
                 self._fill_limit_on_arrival(market, order, best)
-        elif order.init.time_in_force in (TimeInForce.IOC, TimeInForce.FOK):
+        elif order.init.time_in_force in (IOC, FOK):
             self._cancel(market, order)
 
     # -- commands ----------------------------------------------------------------------------------------------------
@@ -273,20 +272,7 @@ class SimulatedVenue:
         order = self._known.get(command.client_order_id)
         if order is None or not order.is_open:
             reason = "order is not known" if order is None else "order is closed"
-            say(
-                command.strategy_id,
-                OrderCancelRejected(
-                    command.trader_id,
-                    command.strategy_id,
-                    command.instrument_id,
-                    command.client_order_id,
-                    command.venue_order_id,
-                    self._account_id,
-                    f"{reason} at {self._name}",
-                    ts_ns,
-                    ts_ns,
-                ),
-            )
+            self._say_refused(command, OrderCancelRejected, reason)
             return
         self._cancel(self._market(order), order)
 
@@ -313,20 +299,7 @@ class SimulatedVenue:
             if refusal is None:
                 return
             reason = refusal
-        say(
-            command.strategy_id,
-            OrderModifyRejected(
-                command.trader_id,
-                command.strategy_id,
-                command.instrument_id,
-                command.client_order_id,
-                command.venue_order_id,
-                self._account_id,
-                f"{reason} at {self._name}",
-                ts_ns,
-                ts_ns,
-            ),
-        )
+        self._say_refused(command, OrderModifyRejected, reason)
 
     def _modify(self, market: Market, order: VenueOrder, command: ModifyOrder) -> str | None:
         """Apply a modification; the reason when it cannot be."""
@@ -519,6 +492,22 @@ class SimulatedVenue:
                 init.client_order_id,
                 order.venue_order_id,
                 self._account_id,
+                self._ts,
+                self._ts,
+            ),
+        )
+
+    def _say_refused(self, command: CancelOrder | ModifyOrder, kind: Callable[..., Message], reason: str) -> None:
+        self._say(
+            command.strategy_id,
+            kind(
+                command.trader_id,
+                command.strategy_id,
+                command.instrument_id,
+                command.client_order_id,
+                command.venue_order_id,
+                self._account_id,
+                f"{reason} at {self._name}",
                 self._ts,
                 self._ts,
             ),
