@@ -89,3 +89,41 @@ def unescape(token: str) -> str:
     if escape(name) != token:
         raise SubjectError(f"{token!r} is not a token of a subject: {name!r} is written {escape(name)!r}")
     return name
+
+
+def subject(env: str, channel: str) -> str:
+    """The subject of `channel` in the world `env`."""
+    return f"fleet.{env}.{channel}"
+
+
+def channel_of(subject: str) -> str:
+    """The channel that `subject` carries; SubjectError if it is not one of ours."""
+    parts = subject.split(".", 2)
+    if len(parts) != 3 or parts[0] != "fleet":
+        raise SubjectError(f"{subject!r} is not fleet.<env>.<channel>")
+    return parts[2]
+
+
+def mark(process: str) -> str:
+    """Where a process says what it has taken; not part of a digest."""
+    return f"mark.{escape(process)}"
+
+
+def market_data(venue: str, symbol: str, kind: str) -> str:
+    """The blocks of one instrument and kind."""
+    return f"md.{escape(venue)}.{escape(symbol)}.{escape(kind)}"
+
+
+def trip(process: str) -> str:
+    """The calls of a replay to the engines of a process, request and reply."""
+    return f"trip.{escape(process)}"
+
+
+def control_stream(env: str) -> str:
+    """The name of the stream of all records and marks."""
+    return f"CTL_{env}"
+
+
+def data_stream(env: str) -> str:
+    """The name of the stream of market data."""
+    return f"MD_{env}"
