@@ -2,8 +2,8 @@
 
 A group takes what its members' seats listen to, delivers inside what they say to each other, and hands out everything
 they say. It goes on inside until something is said that an engine *outside* may answer; then it stops, so that whoever
-holds it can decide what comes next. The order is that of tags, by the same rule as in `scheduler.py`: a group of all engines
-does what the scheduler does, and a group of one is that engine.
+holds it can decide what comes next. The order is that of tags, by the same rule as in `scheduler.py`: a group of all
+engines does what the scheduler does, and a group of one is that engine.
 """
 
 from __future__ import annotations
@@ -116,6 +116,12 @@ class Group:
         """The time of the last stimulus that a strategy here was told of."""
         return max((getattr(engine, "last_ns", 0) for engine in self.engines), default=0)
 
+    @property
+    def under_way(self) -> Tag | None:
+        """The smallest tag of what members have said to each other and not yet heard."""
+        tag = self._bus.next_tag()
+        return tag if tag < INF else None
+
     # -- inside --------------------------------------------------------------------------------------------------------
 
     def _see(self, frontier: Tag) -> None:
@@ -176,4 +182,3 @@ class Group:
             spoke = spoke or heard
         self._bus.take(outbox)
         return spoke
-

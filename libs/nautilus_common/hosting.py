@@ -18,7 +18,7 @@ from nautilus_common.messages.codec import AnyMessage
 from nautilus_common.plan import RunPlan, Seat
 
 if TYPE_CHECKING:
-    from nautilus_common.bus.publisher import Publisher, Record
+    from nautilus_common.bus.publisher import Record
     from nautilus_common.engine import Engine, Tag
     from nautilus_common.messages.blocks import Block
     from nautilus_common.model.ledger import Ledger
@@ -86,11 +86,12 @@ class HostedRun:
                 group.run(request.until)
             horizon = group.horizon(frontier)
         records: list[Record] = []
-        for said in group.take_said():
-            tag = said[0]
-            records.append((tag[5], tag[6], said[1], _ENCODE(said)))
+        for item in group.take_said():
+            tag = item[0]
+            records.append((tag[5], tag[6], item[1], _ENCODE(item)))
         self.number = request.number
-        answer = trips.Answer(self.number, [msgspec.Raw(r[3]) for r in records], horizon, group.last_ns)
+        said = [msgspec.Raw(record[3]) for record in records]
+        answer = trips.Answer(self.number, said, horizon, group.under_way, group.last_ns)
         data = trips.encode(answer)
         self.answers[self.number] = data
         if len(self.answers) > trips.ANSWERS_KEPT:

@@ -8,6 +8,7 @@ run does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -121,9 +122,7 @@ class ReplayHost:
 class EnvHost:
     """One env: its engines, the blocks on their way to them, and what they say on its way to the stream."""
 
-    def __init__(
-        self, host: ReplayHost, env: str, run: HostedRun, control: Client, data: Client, home: Path
-    ) -> None:
+    def __init__(self, host: ReplayHost, env: str, run: HostedRun, control: Client, data: Client, home: Path) -> None:
         self._host = host
         self.env = env
         self.run = run
@@ -190,7 +189,9 @@ class EnvHost:
             return True
         self._wanted = missing
         if self._reader is None:
-            self._reader = StreamReader(self._data, subjects.data_stream(self.env), self.run.fed + 1, batch=BLOCKS_AHEAD)
+            self._reader = StreamReader(
+                self._data, subjects.data_stream(self.env), self.run.fed + 1, batch=BLOCKS_AHEAD
+            )
             await self._reader.start()
             self._tasks.append(asyncio.create_task(self._take_blocks(self._reader)))
         self._room.set()
@@ -258,7 +259,5 @@ class EnvHost:
             self._fail(str(error), "")
 
     async def _answer(self, reply: str, data: bytes) -> None:
-        try:
+        with contextlib.suppress(nats.errors.Error, OSError):  # the replay asks again, and the answer is kept
             await self._control.publish(reply, data)
-        except (nats.errors.Error, OSError):
-            pass  # the replay asks again, and the answer is kept

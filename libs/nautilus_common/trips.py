@@ -98,12 +98,14 @@ class Close(msgspec.Struct, array_like=True, tag="Close"):
 class Answer(msgspec.Struct, array_like=True, tag="Answer"):
     """What was said on request `number`, in order, and the horizon if it was asked for.
 
-    `last_ns` is the time of the last stimulus that a strategy was told of.
+    `under_way` is the smallest tag of what members have said to each other and not yet heard; `last_ns` the time of the
+    last stimulus that a strategy was told of.
     """
 
     number: int
     records: list[msgspec.Raw]
     horizon: Tag | None
+    under_way: Tag | None = None
     last_ns: int = 0
 
 

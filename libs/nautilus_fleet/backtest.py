@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nautilus_common.aggregation import BarOptions
 from nautilus_common.bus.memory import MemoryBus
@@ -35,7 +35,7 @@ from nautilus_common.model.enums import AccountType, OmsType
 from nautilus_common.model.identifiers import AccountId, InstrumentId, TraderId, Venue
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.values import Currency, Money
-from nautilus_common.plan import heard_by, seat_table
+from nautilus_common.plan import AnyInstrument, HostPlan, RunPlan, VenuePlan, heard_by, seat_table
 from nautilus_common.scheduler import Scheduler
 from nautilus_common.strategy.actor import Actor
 from nautilus_common.strategy.clock import to_ns
@@ -325,6 +325,25 @@ class BacktestEngine:
         """The strategy hosts and what runs in them; the first has no name unless every strategy was given one."""
         named = [(name, actors) for name, actors in self._hosts.items() if actors]
         return named or [("", [])]
+
+    def plan(self, hosts: list[HostPlan], start_ns: int | None) -> RunPlan:
+        """What was added, as data for other processes; `hosts` are its strategies by path.
+
+        Raises PlanError for a model of your own, which other processes do not have.
+        """
+        config = self.config
+        return RunPlan(
+            trader_id=self.trader_id,
+            instruments=cast("list[AnyInstrument]", list(self._instruments.values())),
+            venues=[VenuePlan.of(venue) for venue in self._venues.values()],
+            streams=[stream.spec for stream in self._streams],
+            hosts=hosts,
+            start_ns=start_ns if start_ns is not None else _first_ns(self._streams),
+            risk=config.risk_engine,
+            bars=config.data_engine,
+            equity_interval_ns=config.equity_interval_ns,
+            log_level=config.logging.log_level,
+        )
 
     # -- run ---------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data ls": ("data", "ls", "what the catalogue holds"),
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
+    "serve": ("serve", "serve", "one process of the fleet, with one role or several"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 

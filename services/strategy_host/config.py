@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nautilus_common.errors import FleetError
+from nautilus_common.hosting import Builder
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.plan import RunPlan, Seat, StrategyPlan
+from nautilus_common.settings import ProcessSettings
 from nautilus_common.strategy.log import LogSettings
 
 from services.strategy_host.engine import StrategyHostEngine
@@ -50,3 +53,17 @@ def _strategy(plan: StrategyPlan, project: Path) -> Any:
                 remedy="give every process the same project folder (FLEET_PROJECT), or start the run again",
             )
     return instance(load_class(project, plan.path, where), dict(plan.params), lambda name: f"{where} {name}".rstrip())
+
+
+def builder(settings: ProcessSettings) -> Builder:
+    """How this process makes hosts: strategies come from its project folder, their log lines go to stderr."""
+
+    def build_here(plan: RunPlan, seat: Seat, ledger: Ledger) -> StrategyHostEngine:
+        return build(plan, seat, ledger, settings.project.resolve(), print_line)
+
+    return build_here
+
+
+def print_line(line: str) -> None:
+    """A strategy's log line."""
+    print(line, file=sys.stderr)

@@ -180,6 +180,7 @@ class StrategyHostEngine:
                 return
         self._index = -1
         self.view.advance(until)
+        self.ledger.market.advance(until)
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self._ahead = None

@@ -61,6 +61,11 @@ class MemoryBus:
                 f"more than {MESSAGES_MAX} undelivered messages, the next at {heap[0][0]} on '{heap[0][1]}'"
             )
 
+    def put(self, tag: Tag, channel: str, message: Message) -> None:
+        """Take a message that was logged elsewhere."""
+        if self.receivers(channel):
+            heappush(self._heap, (tag, channel, message))
+
     def next_tag(self) -> Tag:
         return self._heap[0][0] if self._heap else INF
 

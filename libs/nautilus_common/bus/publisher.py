@@ -187,7 +187,7 @@ class Publisher:
         while True:
             try:
                 answer = await self._send(mark, batch)
-            except (nats.errors.Error, OSError, asyncio.TimeoutError, TimeoutError):
+            except (nats.errors.Error, OSError, TimeoutError):
                 answer = None
             if answer is None:  # sent, lost, or sent and its answer lost: the stream knows
                 await asyncio.sleep(RETRY_SECONDS)
@@ -248,7 +248,7 @@ class Publisher:
                 reply = await self._client.request(
                     f"$JS.API.STREAM.MSG.GET.{self._stream}", request, timeout=ACK_SECONDS
                 )
-            except (nats.errors.Error, OSError, asyncio.TimeoutError, TimeoutError):
+            except (nats.errors.Error, OSError, TimeoutError):
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             answer = json.loads(reply.data)

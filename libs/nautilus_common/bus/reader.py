@@ -8,6 +8,7 @@ says from where. nats-py's ordered consumer is not used: it loses messages silen
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from time import monotonic
@@ -239,10 +240,8 @@ class StreamReader:
 
     async def _forget_consumer(self) -> None:
         if self._subscription is not None:
-            try:
+            with contextlib.suppress(nats.errors.Error, OSError):
                 await self._subscription.unsubscribe()
-            except (nats.errors.Error, OSError):
-                pass
             self._subscription = None
         if self._consumer and self._client.is_connected:
             await self._api(f"CONSUMER.DELETE.{self.stream}.{self._consumer}", {}, timeout=0.5)
@@ -251,7 +250,7 @@ class StreamReader:
     async def _api(self, what: str, body: dict[str, Any], timeout: float = 2.0) -> dict[str, Any] | None:
         try:
             reply = await self._client.request(f"$JS.API.{what}", json.dumps(body).encode(), timeout=timeout)
-        except (nats.errors.Error, OSError, asyncio.TimeoutError):
+        except (TimeoutError, nats.errors.Error, OSError):
             return None
         found: dict[str, Any] = json.loads(reply.data) if reply.data else {"error": {"code": 503}}
         return found
