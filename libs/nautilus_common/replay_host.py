@@ -259,5 +259,9 @@ class EnvHost:
             self._fail(str(error), "")
 
     async def _answer(self, reply: str, data: bytes) -> None:
+        if len(data) > self._control.max_payload:
+            self._fail(f"an answer of {len(data)} bytes, more than the server takes ({self._control.max_payload})", "")
+            assert self._failed is not None
+            data = self._failed
         with contextlib.suppress(nats.errors.Error, OSError):  # the replay asks again, and the answer is kept
             await self._control.publish(reply, data)

@@ -8,14 +8,13 @@ from typing import Any
 
 async def apply_streams(control: Any, data: Any, env: str) -> None:
     for client, name, subs in (
-        (control, f"CTL_{env}", ["cmd", "evt", "mark"]),
+        (control, f"CTL_{env}", ["log"]),
         (data, f"MD_{env}", ["md"]),
     ):
         config = {
             "name": name,
             "subjects": [f"fleet.{env}.{s}.>" for s in subs],
             "storage": "file",
-            "allow_atomic": True,
             "allow_direct": True,
             "duplicate_window": 100_000_000,
         }
