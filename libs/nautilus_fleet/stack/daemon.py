@@ -144,7 +144,12 @@ def stop_daemon(project: Path) -> int | None:
     pid = supervisor_of(folder)
     if not pid:
         return None
-    os.kill(pid, signal.SIGTERM)
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        raise FleetError(f"the stack belongs to another user: pid {pid}", where=str(folder)) from None
     deadline = time.monotonic() + DOWN_SECONDS
     while supervisor_of(folder) == pid:
         if time.monotonic() > deadline:

@@ -147,21 +147,26 @@ class LocalStack:
         self.stop()
 
     def wait_ready(
-        self, timeout_s: float = READY_SECONDS, on_progress: Callable[[list[str]], None] | None = None
+        self,
+        timeout_s: float = READY_SECONDS,
+        on_progress: Callable[[list[str]], None] | None = None,
+        names: Sequence[str] | None = None,
     ) -> None:
-        """Wait until every process is alive and says that it is ready. Raises FleetError with the reason.
+        """Wait until every process (or those of `names`) is alive and says that it is ready.
 
-        `on_progress` is called with the names of those that are still waited for.
+        Raises FleetError with the reason. `on_progress` is called with those that are still waited for.
         """
         deadline = time.monotonic() + timeout_s
+        members = [self._member(name) for name in (self.names if names is None else names)]
+        services = [self._services[member.name] for member in members if member.kind == "service"]
         while True:
             self.check()
             with self._turn:
-                waiting = [m for m in self._members if m.state != "ready" or m.process.ended() is not None]
+                waiting = [m for m in members if m.state != "ready" or m.process.ended() is not None]
                 hopeless = [m for m in waiting if m.stillborn >= STILLBORN_MAX or m.state == "failed"]
             if on_progress is not None:
                 on_progress([member.name for member in waiting])
-            if not waiting and all(service.ready() for service in self._services.values()):
+            if not waiting and all(service.ready() for service in services):
                 return
             if hopeless or time.monotonic() > deadline:
                 raise self._not_ready(hopeless or waiting, timeout_s)
@@ -175,7 +180,9 @@ class LocalStack:
     # --- what is in it
 
     def environment(self) -> dict[str, str]:
-        """The variables that tell a process where this stack is; known from `wait_ready` on."""
+        """The variables that tell a process where this stack is. Raises FleetError before all servers have started."""
+        if any(server.port == 0 or not server.folder.is_dir() for server in self._servers.values()):
+            raise FleetError("the stack has not started its servers yet", remedy="call start() and wait_ready() first")
         told = {
             "FLEET_NATS_CONTROL": self._servers["nats_control"].url,
             "FLEET_NATS_DATA": self._servers["nats_data"].url,

@@ -14,7 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from nautilus_fleet.cli import main
-from nautilus_fleet.stack.state import STACK_FOLDER, supervisor_of
+from nautilus_fleet.stack import StackSettings
+from nautilus_fleet.stack.daemon import start_daemon
+from nautilus_fleet.stack.state import STACK_FOLDER, StackState, supervisor_of
 
 from tests.integration.processes import ENVIRONMENT, any_alive, eventually, family
 
@@ -142,6 +144,32 @@ def test_the_death_of_the_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     assert main(["status", "--project", str(tmp_path)]) == 1
     with supervisor(tmp_path) as process:
         assert psutil.pid_exists(process.pid), "the folder can be used again at once"
+
+
+def test_a_stack_whose_supervisor_was_killed_is_said_to_be_that(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pid = json.loads(printed(capsys, "up", "--services", "none", "--json"))["pid"]
+    below = family(pid)
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: not any_alive(below), "an orphan")
+    assert main(["status"]) == 1
+    assert f"the last one, pid {pid}, was killed" in capsys.readouterr().err
+    assert "no stack runs here" in printed(capsys, "down")
+
+
+def test_an_interrupt_while_it_starts_takes_everything_back(tmp_path: Path) -> None:
+    seen: list[psutil.Process] = []
+
+    def interrupted(state: StackState) -> None:
+        seen[:] = [psutil.Process(state.pid), *family(state.pid)]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        start_daemon(tmp_path, StackSettings(services=()), interrupted)
+    assert seen
+    eventually(lambda: not any_alive(seen), "all gone")
+    assert supervisor_of(tmp_path / STACK_FOLDER) is None
 
 
 def test_an_interrupt_in_the_foreground_stops_everything(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ def test_a_paused_process_stays_and_goes_on(stack: LocalStack) -> None:
     eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "stopped")
     with pytest.raises(FleetError, match="not ready again within"):
         stack.wait_ready(timeout_s=0.2)
+    stack.wait_ready(names=["risk+portfolio", "nats_data"])
     assert stack.resume("strategy_host") == pid
     stack.wait_ready()
     assert stack.processes["strategy_host"] == pid
@@ -119,6 +120,16 @@ def test_one_stack_a_folder(stack: LocalStack) -> None:
     assert "fleet down" in caught.value.remedy
     other.stop()
     stack.wait_ready()
+
+
+def test_before_the_start_nothing_is_known(tmp_path: Path) -> None:
+    stack = LocalStack(tmp_path, serve=FAKE)
+    with pytest.raises(FleetError, match="has not started its servers yet"):
+        stack.environment()
+    with pytest.raises(FleetError, match="nats_control does not run now"):
+        stack.kill("nats_control")
+    stack.stop()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_is_used_again_with_its_data(tmp_path: Path) -> None:
