@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data ls": ("data", "ls", "what the catalogue holds"),
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
+    "serve": ("serve", "serve", "one process of the fleet, with one role or several"),
     "up": ("stack", "up", "start servers and services on this machine"),
     "status": ("stack", "status", "how each process of the stack is"),
     "logs": ("stack", "logs", "what the processes of the stack have written"),
