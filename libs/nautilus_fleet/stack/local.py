@@ -28,7 +28,7 @@ from nautilus_fleet.errors import FleetError, UsageError
 from nautilus_fleet.stack.logs import LOG_BYTES_MAX, rotate
 from nautilus_fleet.stack.member import BackOff, Member
 from nautilus_fleet.stack.service import ServiceProcess, inherited_environment
-from nautilus_fleet.stack.settings import DEFAULT_SERVICES, processes_of
+from nautilus_fleet.stack.settings import DEFAULT_SERVICES, processes_of, role_of
 from nautilus_fleet.stack.state import MemberState, StackLock, StackState, write_state
 
 STEP_SECONDS = 0.05
@@ -78,7 +78,7 @@ class LocalStack:
         back_off = back_off or BackOff()
         self._servers = self._make_servers(postgres, valkey, dict(ports or {}))
         self._services = {
-            name: ServiceProcess(name, [*serve, *roles], self.folder, self.log_path(name), self.project)
+            name: ServiceProcess(name, [*serve, *map(role_of, roles)], self.folder, self.log_path(name), self.project)
             for name, roles in processes_of(services, together).items()
         }
         self._members = [Member(n, "server", s, back_off) for n, s in self._servers.items()]

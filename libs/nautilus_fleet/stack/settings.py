@@ -68,10 +68,10 @@ def check_ports(settings: StackSettings) -> None:
 def processes_of(services: Sequence[str], together: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """Process name -> its roles, in the order of `services`; a group stands where its first role would.
 
-    A service is a role, or a role and a name of its own (`strategy_host.fast`).
+    A service is a role, or a role and a name of its own (`strategy_host.fast`): another process that serves the role.
     """
     for service in services:
-        if service.partition(".")[0] not in ROLES:
+        if role_of(service) not in ROLES:
             raise UsageError(f"no service {service!r}", remedy=_did_you_mean(service, ROLES))
         if services.count(service) > 1:
             raise UsageError(f"service {service!r} is named twice", remedy=f"a second one needs a name: {service}.b")
@@ -84,8 +84,15 @@ def processes_of(services: Sequence[str], together: Sequence[Sequence[str]]) -> 
             if role in group_of:
                 raise UsageError(f"together: {role!r} is named twice", remedy="a service is in one process")
             group_of[role] = group
+        if len({*map(role_of, group)}) < len(group):
+            raise UsageError(f"together: {'+'.join(group)} serves a role twice", remedy="a process has each role once")
     alive = {service: group_of.get(service, (service,)) for service in services}
     return {"+".join(group): group for group in alive.values()}
+
+
+def role_of(service: str) -> str:
+    """The role that a service serves: the part of its name before the dot."""
+    return service.partition(".")[0]
 
 
 def _did_you_mean(word: str, known: Sequence[str]) -> str:

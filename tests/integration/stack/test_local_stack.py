@@ -25,7 +25,7 @@ LIGHT: dict[str, Any] = {"postgres": False, "valkey": False, "serve": FAKE}
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[LocalStack]:
-    services = ("risk", "portfolio", "strategy_host")
+    services = ("risk", "portfolio", "strategy_host.fast")
     together = [["risk", "portfolio"]]
     with LocalStack(tmp_path / "stack", services=services, together=together, **LIGHT) as started:
         yield started
@@ -36,11 +36,12 @@ def said(stack: LocalStack, name: str) -> str:
 
 
 def test_every_process_is_up_and_knows_where_the_others_are(stack: LocalStack) -> None:
-    assert stack.names == ["nats_control", "nats_data", "risk+portfolio", "strategy_host"]
+    assert stack.names == ["nats_control", "nats_data", "risk+portfolio", "strategy_host.fast"]
     assert list(stack.processes) == stack.names
     told = json.loads(said(stack, "risk+portfolio").splitlines()[0])
     assert told["serving"] == ["risk", "portfolio"]
     assert told["FLEET_NAME"] == "risk+portfolio"
+    assert json.loads(said(stack, "strategy_host.fast").splitlines()[0])["serving"] == ["strategy_host"]
     assert told["cwd"] == str(stack.project)
     assert {key: told[key] for key in stack.environment()} == stack.environment()
     assert "FLEET_POSTGRES" not in told
@@ -83,22 +84,22 @@ def test_a_killed_nats_server_has_its_data_again(stack: LocalStack) -> None:
 
 
 def test_a_paused_process_stays_and_goes_on(stack: LocalStack) -> None:
-    pid = stack.pause("strategy_host")
+    pid = stack.pause("strategy_host.fast")
     eventually(lambda: psutil.Process(pid).status() == psutil.STATUS_STOPPED, "stopped")
     with pytest.raises(FleetError, match="not ready again within"):
         stack.wait_ready(timeout_s=0.2)
     stack.wait_ready(names=["risk+portfolio", "nats_data"])
-    assert stack.resume("strategy_host") == pid
+    assert stack.resume("strategy_host.fast") == pid
     stack.wait_ready()
-    assert stack.processes["strategy_host"] == pid
-    assert stack.restarts("strategy_host") == 0
+    assert stack.processes["strategy_host.fast"] == pid
+    assert stack.restarts("strategy_host.fast") == 0
 
 
 def test_services_are_drained_before_servers_stop_also_a_paused_one(stack: LocalStack) -> None:
-    stack.pause("strategy_host")
+    stack.pause("strategy_host.fast")
     stack.stop()
     stack.stop()
-    for name in ("risk+portfolio", "strategy_host"):
+    for name in ("risk+portfolio", "strategy_host.fast"):
         assert said(stack, name).endswith("drained")
     assert stack.processes == {}
     assert supervisor_of(stack.folder) is None

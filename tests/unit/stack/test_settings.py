@@ -36,6 +36,7 @@ def test_a_second_host_has_a_name_of_its_own() -> None:
         (["rusk"], [], "did you mean risk?"),
         (["risk", "risk"], [], "'risk' is named twice"),
         (["risk"], [["risk", "portfolio"]], "'portfolio' is none of the services"),
+        (["risk", "risk.b"], [["all"]], "risk+risk.b serves a role twice"),
         (["risk", "portfolio"], [["risk"], ["portfolio", "risk"]], "'risk' is named twice"),
     ],
 )
