@@ -15,6 +15,7 @@ import pytest
 from nautilus_common.servers.base import tail_of
 from nautilus_fleet.errors import FleetError, UsageError
 from nautilus_fleet.stack import BackOff, LocalStack
+from nautilus_fleet.stack.service import ask_status
 from nautilus_fleet.stack.state import read_state, supervisor_of
 
 from tests.integration.processes import eventually
@@ -194,3 +195,19 @@ def test_a_failure_of_the_supervision_itself_is_told(stack: LocalStack, monkeypa
     monkeypatch.setattr(stack, "_step", broken)
     with pytest.raises(FleetError, match="the supervisor has failed: a bug"):
         eventually(lambda: bool(stack.check()), "the failure")
+
+
+def test_the_services_of_the_fleet_are_what_it_starts(tmp_path: Path) -> None:
+    services = ("risk", "portfolio", "strategy_host.fast")
+    with LocalStack(
+        tmp_path, services=services, together=[["risk", "portfolio"]], postgres=False, valkey=False
+    ) as stack:
+        address = stack.http("strategy_host.fast")
+        assert address is not None
+        told = ask_status(address)
+        assert told is not None
+        assert (told["process"], told["roles"], told["state"]) == ("strategy_host.fast", ["strategy_host"], "ready")
+        stack.kill("nats_control")
+        stack.kill("risk+portfolio")
+        stack.wait_ready()
+        assert stack.restarts("strategy_host.fast") == 0, "it waits for its server, and does not die of that"
