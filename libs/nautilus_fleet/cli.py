@@ -24,6 +24,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
     "serve": ("serve", "serve", "one process of the fleet, with one role or several"),
+    "up": ("stack", "up", "start servers and services on this machine"),
+    "status": ("stack", "status", "how each process of the stack is"),
+    "logs": ("stack", "logs", "what the processes of the stack have written"),
+    "down": ("stack", "down", "stop the stack"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 
