@@ -23,6 +23,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data ls": ("data", "ls", "what the catalogue holds"),
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
+    "bus apply": ("bus", "apply", "make the streams of a world on the nats-servers"),
+    "bus check": ("bus", "check", "are servers and streams as they must be?"),
+    "bus remove": ("bus", "remove", "delete the streams of a world"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 
