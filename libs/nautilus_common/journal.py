@@ -45,6 +45,12 @@ class EventLog:
         if len(waiting) >= BATCH:
             self.flush()
 
+    def extend_encoded(self, rank: int, record: bytes) -> None:
+        """Log a record that comes from another process, byte for byte."""
+        self._waiting.append((rank, record))
+        if len(self._waiting) >= BATCH:
+            self.flush()
+
     def flush(self) -> None:
         """Hash and write what is waiting."""
         waiting = self._waiting

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nautilus_common.catalog.wranglers import BarDataWrangler as BarDataWrangler
     from nautilus_common.catalog.wranglers import QuoteTickDataWrangler as QuoteTickDataWrangler
     from nautilus_common.catalog.wranglers import TradeTickDataWrangler as TradeTickDataWrangler
+    from nautilus_common.limits import RateLimit as RateLimit
+    from nautilus_common.limits import RiskEngineConfig as RiskEngineConfig
     from nautilus_common.messages.events import AccountState as AccountState
     from nautilus_common.messages.events import OrderAccepted as OrderAccepted
     from nautilus_common.messages.events import OrderCanceled as OrderCanceled
@@ -110,8 +112,6 @@ if TYPE_CHECKING:
     from nautilus_fleet.node import BacktestRunConfig as BacktestRunConfig
     from nautilus_fleet.node import BacktestVenueConfig as BacktestVenueConfig
     from nautilus_fleet.node import ImportableStrategyConfig as ImportableStrategyConfig
-    from services.risk.config import RateLimit as RateLimit
-    from services.risk.config import RiskEngineConfig as RiskEngineConfig
 
 # Where each public name lives: importing this package loads none of these modules.
 _HOMES = {
@@ -240,7 +240,7 @@ _HOMES = {
         "BacktestVenueConfig",
         "ImportableStrategyConfig",
     ),
-    "services.risk.config": (
+    "nautilus_common.limits": (
         "RateLimit",
         "RiskEngineConfig",
     ),

@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from nautilus_common.aggregation import BarOptions
 from nautilus_common.bus.memory import MemoryBus
@@ -28,11 +29,13 @@ from nautilus_common.catalog.from_ticks import columns_from_ticks
 from nautilus_common.catalog.validation import validate_columns
 from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
+from nautilus_common.limits import RiskEngineConfig
 from nautilus_common.model.account import AccountSpec
 from nautilus_common.model.enums import AccountType, OmsType
 from nautilus_common.model.identifiers import AccountId, InstrumentId, TraderId, Venue
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.values import Currency, Money
+from nautilus_common.plan import AnyInstrument, HostPlan, RunPlan, VenuePlan, heard_by, seat_table
 from nautilus_common.scheduler import Scheduler
 from nautilus_common.strategy.actor import Actor
 from nautilus_common.strategy.clock import to_ns
@@ -47,7 +50,6 @@ from nautilus_fleet import reports
 from services.data_gateway.engine import DataEngine
 from services.execution_gateway.engine import ExecutionEngine
 from services.portfolio.engine import PortfolioEngine
-from services.risk.config import RiskEngineConfig
 from services.risk.engine import RiskEngine
 from services.strategy_host.engine import StrategyHostEngine
 
@@ -140,6 +142,7 @@ class BacktestEngine:
         self._instruments: dict[InstrumentId, Instrument] = {}
         self._streams: list[DataStream] = []
         self._actors: list[Actor] = []
+        self._hosts: dict[str, list[Actor]] = {"": []}
         self._run: _Run | None = None
 
     # -- what a run is made of ---------------------------------------------------------------------------------------
@@ -293,9 +296,14 @@ class BacktestEngine:
             raise ValueError(f"unknown instrument {instrument_id}: add_instrument it first; there are {known}")
         return found
 
-    def add_strategy(self, strategy: Strategy) -> None:
-        """Add a strategy; strategies start in this order."""
+    def add_strategy(self, strategy: Strategy, host: str = "") -> None:
+        """Add a strategy; strategies start in this order, host by host.
+
+        `host` names the strategy host that it runs in: each can be a process of its own (`fleet replay`). What a
+        strategy of another host does is seen one step later than what a strategy of the same host does.
+        """
         self._actors.append(strategy)
+        self._hosts.setdefault(host, []).append(strategy)
 
     def add_strategies(self, strategies: Iterable[Strategy]) -> None:
         for strategy in strategies:
@@ -304,12 +312,38 @@ class BacktestEngine:
     def add_actor(self, actor: Actor) -> None:
         """Add an actor; actors start before strategies."""
         self._actors.append(actor)
+        self._hosts[""].append(actor)
 
     def clear_data(self) -> None:
         self._streams.clear()
 
     def clear_strategies(self) -> None:
         self._actors = [actor for actor in self._actors if not isinstance(actor, Strategy)]
+        self._hosts = {"": list(self._actors)}
+
+    def named_hosts(self) -> list[tuple[str, list[Actor]]]:
+        """The strategy hosts and what runs in them; the first has no name unless every strategy was given one."""
+        named = [(name, actors) for name, actors in self._hosts.items() if actors]
+        return named or [("", [])]
+
+    def plan(self, hosts: list[HostPlan], start_ns: int | None) -> RunPlan:
+        """What was added, as data for other processes; `hosts` are its strategies by path.
+
+        Raises PlanError for a model of your own, which other processes do not have.
+        """
+        config = self.config
+        return RunPlan(
+            trader_id=self.trader_id,
+            instruments=cast("list[AnyInstrument]", list(self._instruments.values())),
+            venues=[VenuePlan.of(venue) for venue in self._venues.values()],
+            streams=[stream.spec for stream in self._streams],
+            hosts=hosts,
+            start_ns=start_ns if start_ns is not None else _first_ns(self._streams),
+            risk=config.risk_engine,
+            bars=config.data_engine,
+            equity_interval_ns=config.equity_interval_ns,
+            log_level=config.logging.log_level,
+        )
 
     # -- run ---------------------------------------------------------------------------------------------------------
 
@@ -353,6 +387,7 @@ class BacktestEngine:
         self._run = None
         self._streams.clear()
         self._actors.clear()
+        self._hosts = {"": []}
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -398,12 +433,12 @@ class BacktestEngine:
     @property
     def warnings(self) -> list[str]:
         """What a user should know of the run: subscriptions that found no data."""
-        return [] if self._run is None else self._run.host.unmet_subscriptions
+        return [] if self._run is None else [text for host in self._run.hosts for text in host.unmet_subscriptions]
 
     @property
     def failure(self) -> str | None:
         """What went wrong in which strategy, if the run was ended by one."""
-        return self._finished().host.failure
+        return next((host.failure for host in self._finished().hosts if host.failure), None)
 
     def get_result(self) -> BacktestResult:
         run = self._finished()
@@ -474,33 +509,46 @@ class _Run:
         ledger = Ledger(instruments, accounts, MarketView(specs, data_rank), keep_closed=True)
         self.portfolio = PortfolioEngine(ledger, data_rank + 1, config.equity_interval_ns)
         self.risk = RiskEngine(config.risk_engine, instruments, ledger, data_rank + 2)
-        self.host = StrategyHostEngine(
-            owner.trader_id,
-            instruments,
-            ledger,
-            specs,
-            data_rank + 3,
-            data_rank,
-            config.data_engine,
-            LogSettings(config.logging.sink, config.logging.log_level),
-        )
-        for actor in sorted(owner._actors, key=lambda actor: isinstance(actor, Strategy)):
-            self.host.add(actor)
+        self.hosts = self._make_hosts(ledger, specs, data_rank)
+        self.host = self.hosts[0]
         bus = MemoryBus(self.log)
-        self._subscribe(bus)
+        engines: list[Any] = [*self.gateways, self.portfolio, self.risk, *self.hosts]
+        self._subscribe(bus, engines)
         sources = [self._source(stream, start_ns, end_ns) for stream in owner._streams]
-        engines: list[Any] = [*self.gateways, self.portfolio, self.risk, self.host]
         self.scheduler = Scheduler(engines, bus, sources, self._on_feed)
 
-    def _subscribe(self, bus: MemoryBus) -> None:
-        """Who hears what. Risk reads the shared ledger, so that it need not hear the events that the others fold."""
-        for pattern in ("evt.order.>", "evt.adjustment.>"):
-            for engine in (self.host, self.portfolio):
-                bus.subscribe(pattern, engine)
-        bus.subscribe("cmd.risk.>", self.risk)
-        for gateway in self.gateways:
-            for channel in gateway.channels:
-                bus.subscribe(channel, gateway)
+    def _make_hosts(self, ledger: Ledger, specs: list[StreamSpec], data_rank: int) -> list[StrategyHostEngine]:
+        owner = self.owner
+        config = owner.config
+        log = LogSettings(config.logging.sink, config.logging.log_level)
+        hosts: list[StrategyHostEngine] = []
+        number = 0
+        for name, actors in owner.named_hosts():
+            host = StrategyHostEngine(
+                owner.trader_id,
+                owner._instruments,
+                ledger,
+                specs,
+                data_rank + 3 + len(hosts),
+                data_rank,
+                config.data_engine,
+                log,
+                f"strategy_host.{name}" if name else "strategy_host",
+            )
+            for actor in sorted(actors, key=lambda actor: isinstance(actor, Strategy)):
+                is_strategy = isinstance(actor, Strategy)
+                host.add(actor, f"{number:03d}" if is_strategy else None)
+                number += is_strategy
+            hosts.append(host)
+        return hosts
+
+    def _subscribe(self, bus: MemoryBus, engines: list[Any]) -> None:
+        """Who hears what: the table that processes are wired from too. All share one ledger here."""
+        seats = seat_table(list(self.owner._venues), [name for name, _ in self.owner.named_hosts()])
+        for seat, engine in zip(seats, engines, strict=True):
+            assert (seat.engine, seat.rank) == (engine.name, engine.rank)
+            for item in heard_by(seat, seats):
+                bus.subscribe(item.pattern, engine)
 
     def _source(self, stream: DataStream, start_ns: int | None, end_ns: int | None) -> Iterator[Block]:
         data = DataEngine(stream.spec, self.owner.config.block_rows, start_ns, end_ns)
@@ -521,19 +569,21 @@ class _Run:
             self.portfolio, lambda out: self.portfolio.start(_tag(start, PHASE_START, self.portfolio.rank), out)
         )
         try:
-            scheduler.call(self.host, lambda out: self.host.start(_tag(start, PHASE_START, self.host.rank), out))
+            for host in self.hosts:
+                tag = _tag(start, PHASE_START, host.rank)
+                scheduler.call(host, partial(host.start, tag))
             scheduler.run(None if self._end_ns is None else (self._end_ns, PHASE_STOP))
             self._stop()
         finally:
-            self.end_ns = max(self.end_ns, self.scheduler.last_row_ns, self.host.last_ns)
+            self.end_ns = max(self.end_ns, self.scheduler.last_row_ns, *(host.last_ns for host in self.hosts))
             self.portfolio.finish(self.end_ns)
             self.log.flush()
 
     def _stop(self) -> None:
         """Stop the strategies at the time of the last datum or timer, and let what they sent be settled."""
-        stop = max(self.start_ns, self.scheduler.last_row_ns, self.host.last_ns)
-        tag = _tag(stop, PHASE_STOP, self.host.rank)
-        self.scheduler.call(self.host, lambda out: self.host.stop(tag, out))
+        stop = max(self.start_ns, self.scheduler.last_row_ns, *(host.last_ns for host in self.hosts))
+        for host in self.hosts:
+            self.scheduler.call(host, partial(host.stop, _tag(stop, PHASE_STOP, host.rank)))
         self.scheduler.settle()
 
     def close(self) -> None:

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data ls": ("data", "ls", "what the catalogue holds"),
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
+    "serve": ("serve", "serve", "one process of the fleet, with one role or several"),
     "bus apply": ("bus", "apply", "make the streams of a world on the nats-servers"),
     "bus check": ("bus", "check", "are servers and streams as they must be?"),
     "bus remove": ("bus", "remove", "delete the streams of a world"),

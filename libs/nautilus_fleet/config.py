@@ -111,11 +111,12 @@ class RunSection(Section):
 
 
 class StrategySection(Section):
-    """One of `[[strategies]]`, in the order in which they are added."""
+    """One of `[[strategies]]`, in the order in which they are added. Those of one `host` share a process."""
 
     path: str
     id: str | None = None
     order_id_tag: str | None = None
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")] = ""
     params: dict[str, Any] = {}
 
 

@@ -12,31 +12,13 @@ traceback).
 
 from __future__ import annotations
 
+from nautilus_common.errors import FleetError as FleetError
+
 EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_USAGE = 2
 EXIT_DIFFERS = 3
 EXIT_NO_DATA = 4
-
-
-class FleetError(Exception):
-    """What happened, where it happened, and the next useful action."""
-
-    exit_code = EXIT_ERROR
-
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        lines = [self.what]
-        if self.where:
-            lines.append(f"  where: {self.where}")
-        if self.remedy:
-            lines.append(f"  do:    {self.remedy}")
-        return "\n".join(lines)
 
 
 class UsageError(FleetError):

@@ -25,7 +25,7 @@ from nautilus_common.venues.simulated.models import FillModel, LatencyModel
 
 from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig, BacktestResult
 from nautilus_fleet.errors import NoDataError
-from nautilus_fleet.strategies import convert_params
+from services.strategy_host.loading import convert_params
 
 if TYPE_CHECKING:
     from nautilus_common.catalog.manifest import CatalogEntry

@@ -197,8 +197,8 @@ def build_engine(loaded: LoadedConfig, market: Market, strategies: list[Any], ev
             engine.add_data(next(stream.read()))
         else:
             _add_in_pieces(engine, stream)
-    for strategy in strategies:
-        engine.add_strategy(strategy)
+    for strategy, section in zip(strategies, config.all_strategies(), strict=True):
+        engine.add_strategy(strategy, section.host)
     return engine
 
 
@@ -289,9 +289,8 @@ def _read_rates_bytes(path: Path) -> bytes:
 
 
 def _risk_config(config: BacktestConfig) -> Any:
+    from nautilus_common.limits import RateLimit, RiskEngineConfig
     from nautilus_common.model.identifiers import InstrumentId
-
-    from services.risk.config import RateLimit, RiskEngineConfig
 
     risk = config.risk
     return RiskEngineConfig(

@@ -14,6 +14,7 @@ from nautilus_common.model.enums import OmsType, OrderSide, OrderType, TimeInFor
 from nautilus_common.model.rounding import raw_at
 
 if TYPE_CHECKING:
+    from nautilus_common.limits import RateLimit, RiskEngineConfig
     from nautilus_common.messages.commands import ModifyOrder, SubmitOrder
     from nautilus_common.messages.events import OrderInitialized
     from nautilus_common.model.account import Account
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from nautilus_common.model.ledger import Ledger
     from nautilus_common.model.terms import Terms
     from nautilus_common.model.values import Price, Quantity
-
-    from services.risk.config import RateLimit, RiskEngineConfig
 
 # Members of enums are slow to look up where every order passes.
 BUY, SELL = OrderSide.BUY, OrderSide.SELL

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nautilus_common.engine import INF, EngineError, Outbox, Tag
+from nautilus_common.limits import RiskEngineConfig
 from nautilus_common.messages import subjects
 from nautilus_common.messages.commands import (
     CancelAllOrders,
@@ -18,7 +19,6 @@ from nautilus_common.messages.events import AccountAdjusted, OrderDenied, OrderE
 from nautilus_common.model.ledger import Ledger
 
 from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_reason
-from services.risk.config import RiskEngineConfig
 
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from nautilus_common.aggregation import BarOptions
 from nautilus_common.engine import INF, MAX_NS, PHASE_TIMER, EngineError, Outbox, Tag
-from nautilus_common.messages.commands import SubmitOrder
-from nautilus_common.messages.events import AccountAdjusted, OrderEvent, TimeEvent
+from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
+from nautilus_common.messages.events import AccountAdjusted, OrderEvent, OrderSubmitted, TimeEvent
 from nautilus_common.model.enums import ComponentState
 from nautilus_common.model.identifiers import InstrumentId, StrategyId, TraderId
 from nautilus_common.model.ledger import Ledger
@@ -91,13 +91,14 @@ class StrategyHostEngine:
 
     # -- components --------------------------------------------------------------------------------------------------
 
-    def add(self, actor: Actor) -> None:
-        """Take a component in; strategies get the id ``<class name>-<tag>``, unique within the host.
+    def add(self, actor: Actor, default_tag: str | None = None) -> None:
+        """Take a component in; strategies get the id ``<class name>-<tag>``, unique within the run: the tag of their
+        configuration, else `default_tag`, else their place in this host.
 
         Raises ValueError for an id that is in use.
         """
         if isinstance(actor, Strategy):
-            actor.change_id(self._strategy_id(actor))
+            actor.change_id(self._strategy_id(actor, default_tag))
             if actor.id in self._own:
                 raise ValueError(f"strategy id {actor.id} is in use; give one of them another order_id_tag")
             self._own[actor.id] = actor  # type: ignore[index]  # change_id made it a StrategyId
@@ -108,9 +109,9 @@ class StrategyHostEngine:
         self.actors.append(actor)
         actor.attach(self, clock, self.cache, self.portfolio, self._logger(actor))
 
-    def _strategy_id(self, strategy: Strategy) -> StrategyId:
+    def _strategy_id(self, strategy: Strategy, default_tag: str | None) -> StrategyId:
         chosen = getattr(strategy.config, "strategy_id", None)
-        tag = getattr(strategy.config, "order_id_tag", None) or f"{len(self._own):03d}"
+        tag = getattr(strategy.config, "order_id_tag", None) or default_tag or f"{len(self._own):03d}"
         name = chosen.value.rpartition("-")[0] if chosen is not None else type(strategy).__name__
         return StrategyId(f"{name}-{tag}")
 
@@ -179,6 +180,7 @@ class StrategyHostEngine:
                 return
         self._index = -1
         self.view.advance(until)
+        self.ledger.market.advance(until)
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self._ahead = None
@@ -190,6 +192,8 @@ class StrategyHostEngine:
                 self._on_foreign_order(message)
             case AccountAdjusted():
                 self.ledger.fold(tag, message)
+            case ModifyOrder() | CancelOrder() | CancelAllOrders():
+                pass  # of a strategy of another host: what comes of it is an event
             case _:
                 raise EngineError(f"{self.name} takes orders and their events, not {type(message).__name__}")
         if self._said:
@@ -422,9 +426,17 @@ class StrategyHostEngine:
         """An order of a strategy of another host: known, but nobody here is told."""
         if command.strategy_id in self._own:
             return
-        order = order_from_init(command.order)
+        init = command.order
+        order = order_from_init(init)
+        account_id = self.account_of(init.instrument_id).id
+        now = command.ts_init
+        order.apply(
+            OrderSubmitted(
+                init.trader_id, init.strategy_id, init.instrument_id, init.client_order_id, account_id, now, now
+            )
+        )
         self.order_index.add(order)
-        self.ledger.on_submitted(command.order)
+        self.ledger.on_submitted(init)
 
     # -- Host: what components ask -----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from nautilus_common.catalog.columns import DataColumns
+from nautilus_common.limits import RiskEngineConfig
 from nautilus_common.model.currencies import USD
 from nautilus_common.model.data import BarType
 from nautilus_common.model.enums import AccountType, OmsType, OrderSide
@@ -13,8 +14,6 @@ from nautilus_common.model.values import Money, Quantity
 from nautilus_common.strategy.strategy import Strategy
 from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig
 from random_runs import SECOND, START, Plan, instruments_of
-
-from services.risk.config import RiskEngineConfig
 
 INSTRUMENT = instruments_of(Plan(0))[0]
 HUGE = 2**63 - 1

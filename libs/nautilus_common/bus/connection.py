@@ -99,7 +99,7 @@ async def connect(url: str, name: str, on_state: OnState | None = None) -> Conne
     """
     urls = [part.strip() for part in url.split(",") if part.strip()]
     await _greet(urls)
-    user = unquote(urlsplit(urls[0]).username or "")
+    user = user_of(urls[0])
     connection = Connection()
     try:
         await connection.connect(
@@ -114,7 +114,7 @@ async def connect(url: str, name: str, on_state: OnState | None = None) -> Conne
             ping_interval=PING_SECONDS,
             max_outstanding_pings=PINGS_UNANSWERED_MAX,
             pending_size=PENDING_BYTES_MAX,
-            inbox_prefix=f"_INBOX.{user}" if user else "_INBOX",
+            inbox_prefix=inbox_prefix(urls[0]),
             **_state_callbacks(on_state),
         )
     except (nats.errors.Error, OSError) as error:
@@ -126,6 +126,17 @@ async def connect(url: str, name: str, on_state: OnState | None = None) -> Conne
     if on_state is not None:
         on_state("connected", _shown(urls))
     return connection
+
+
+def user_of(url: str) -> str:
+    """The user that `url` names; empty when it names none."""
+    return unquote(urlsplit(url).username or "")
+
+
+def inbox_prefix(url: str) -> str:
+    """Where the answers to this user come: nobody else may hear there (deploy/nats/permissions.conf)."""
+    user = user_of(url)
+    return f"_INBOX.{user}" if user else "_INBOX"
 
 
 def version_of(info: dict[str, Any]) -> tuple[int, ...]:

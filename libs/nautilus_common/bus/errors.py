@@ -12,23 +12,11 @@ BusError
 
 from __future__ import annotations
 
+from nautilus_common.errors import FleetError
 
-class BusError(Exception):
-    """What is wrong, where, and the next useful action."""
 
-    def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
-        super().__init__(what)
-        self.what = what
-        self.where = where
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        lines = [self.what]
-        if self.where:
-            lines.append(f"  where: {self.where}")
-        if self.remedy:
-            lines.append(f"  do:    {self.remedy}")
-        return "\n".join(lines)
+class BusError(FleetError):
+    """What is wrong with the bus, where, and the next useful action."""
 
 
 class BusUnreachable(BusError):
@@ -52,7 +40,9 @@ class StreamConflict(BusError):
 
 
 class LayoutError(BusError):
-    """The file of streams cannot be read."""
+    """The file of streams cannot be read, or the name of a world cannot be used."""
+
+    exit_code = 2
 
 
 class MessageTooLarge(BusError):

@@ -18,9 +18,9 @@ MESSAGES_MAX = 1_000_000
 
 
 class MemoryBus:
-    """Delivers in tag order; what is said is logged when it is said."""
+    """Delivers in tag order; what is said is logged when it is said, if there is a log."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog | None = None) -> None:
         self._log = log
         self._heap: list[tuple[Tag, str, Message]] = []
         self._patterns: list[tuple[str, Engine]] = []
@@ -45,7 +45,8 @@ class MemoryBus:
 
     def take(self, outbox: Outbox) -> None:
         pending = outbox.pending
-        self._log.extend(outbox.rank, pending)
+        if self._log is not None:
+            self._log.extend(outbox.rank, pending)
         heap = self._heap
         receivers = self._receivers
         for item in pending:
@@ -59,6 +60,11 @@ class MemoryBus:
             raise OverflowError(
                 f"more than {MESSAGES_MAX} undelivered messages, the next at {heap[0][0]} on '{heap[0][1]}'"
             )
+
+    def put(self, tag: Tag, channel: str, message: Message) -> None:
+        """Take a message that was logged elsewhere."""
+        if self.receivers(channel):
+            heappush(self._heap, (tag, channel, message))
 
     def next_tag(self) -> Tag:
         return self._heap[0][0] if self._heap else INF

@@ -20,7 +20,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from nautilus_fleet.errors import EXIT_ERROR, EXIT_OK, FleetError, UsageError
+from nautilus_fleet.errors import EXIT_ERROR, EXIT_OK, UsageError
 
 if TYPE_CHECKING:
     from nautilus_common.bus.connection import Connection
@@ -54,7 +54,7 @@ def apply(
     if replicas is not None and replicas not in (1, 3, 5):
         raise UsageError(f"--replicas {replicas}: a majority is needed", remedy="1, 3 or 5")
     world = _world(env)
-    layout = _told(lambda: load_layout(streams))
+    layout = load_layout(streams)
     changes, warnings = _with_servers(work)
     return _print_changes(world, changes, warnings, json_)
 
@@ -123,16 +123,19 @@ def _world(env: str | None) -> str:
     from nautilus_common.bus.layout import check_env
 
     world = env or os.environ.get("FLEET_ENV") or "live"
-    _told(lambda: check_env(world))
+    check_env(world)
     return world
 
 
 def _with_servers(work: Callable[[Connection, Connection], Awaitable[_Result]]) -> _Result:
     """Do `work` with a connection to each server, closed at its end."""
     from nautilus_common.bus.connection import connect
-    from nautilus_common.settings import ProcessSettings
+    from nautilus_common.settings import ProcessSettings, SettingsError
 
-    settings = ProcessSettings.from_environ(("fleet",), {**os.environ, "FLEET_ENV": "live"})
+    try:
+        settings = ProcessSettings.from_environ(("fleet",), {**os.environ, "FLEET_ENV": "live"})
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
 
     async def run() -> _Result:
         async with AsyncExitStack() as stack:
@@ -142,22 +145,7 @@ def _with_servers(work: Callable[[Connection, Connection], Awaitable[_Result]]) 
                 stack.push_async_callback(connections[-1].close)
             return await work(connections[0], connections[1])
 
-    return _told(lambda: asyncio.run(run()))
-
-
-def _told(action: Callable[[], _Result]) -> _Result:
-    """What is wrong with the bus, as an error of the command."""
-    from nautilus_common.bus.errors import BusError, LayoutError
-    from nautilus_common.settings import SettingsError
-
-    try:
-        return action()
-    except LayoutError as error:
-        raise UsageError(error.what, where=error.where, remedy=error.remedy) from error
-    except BusError as error:
-        raise FleetError(error.what, where=error.where, remedy=error.remedy) from error
-    except SettingsError as error:
-        raise UsageError(str(error)) from error
+    return asyncio.run(run())
 
 
 def _print_changes(world: str, changes: list[Change], warnings: list[str], json_: bool) -> int:

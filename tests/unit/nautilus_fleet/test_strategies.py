@@ -13,7 +13,9 @@ from nautilus_common.model.data import BarType
 from nautilus_common.model.identifiers import InstrumentId
 from nautilus_fleet.config_source import LoadedConfig, load_config
 from nautilus_fleet.errors import FleetError
-from nautilus_fleet.strategies import build_config, convert, load_class, load_strategies
+from nautilus_fleet.strategies import load_strategies
+
+from services.strategy_host.loading import build_config, convert, load_class
 
 
 class Colour(Enum):
@@ -76,12 +78,12 @@ def test_mistakes_name_place_and_remedy(tmp_path: Path, strategy: str, params: s
 def test_an_error_in_the_strategys_own_file_names_its_line(tmp_path: Path) -> None:
     config = loaded(tmp_path, file="x = 1\ny = x / 0\n")
     with pytest.raises(FleetError, match=r"ZeroDivisionError(.|\n)*mine.py:2"):
-        load_class(config, "mine.py:Mine", "here")
+        load_class(config.base, "mine.py:Mine", "here")
 
 
 def test_a_missing_parameter_is_named(tmp_path: Path) -> None:
     with pytest.raises(FleetError, match="needs instrument_id, size"):
-        build_config(Settings, {"fast": 1}, loaded(tmp_path), ("params",))
+        build_config(Settings, {"fast": 1}, lambda name: f"params {name}")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 import pytest
+from nautilus_common.limits import RateLimit, RiskEngineConfig
 from nautilus_common.model.currencies import AUD, USD
 from nautilus_common.model.enums import AccountType, OmsType, OrderSide, TradingState
 from nautilus_common.model.identifiers import InstrumentId, Symbol
@@ -15,8 +16,6 @@ from nautilus_common.model.orders import order_from_init
 from nautilus_common.model.values import Money, Price, Quantity
 from nautilus_common.testkit.scenario import Recording, Scenario, ScriptedStrategy, currency_pair
 from nautilus_fleet.backtest import BacktestEngine, BacktestEngineConfig
-
-from services.risk.config import RateLimit, RiskEngineConfig
 
 PAIR = InstrumentId.from_str("AUD/USD.SIM")
 

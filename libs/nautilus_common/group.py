@@ -1,0 +1,184 @@
+"""Several engines in one process, as one engine: topology is nesting.
+
+A group takes what its members' seats listen to, delivers inside what they say to each other, and hands out everything
+they say. It goes on inside until something is said that an engine *outside* may answer; then it stops, so that whoever
+holds it can decide what comes next. The order is that of tags, by the same rule as in `scheduler.py`: a group of all
+engines does what the scheduler does, and a group of one is that engine.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nautilus_common.bus.base import matches
+from nautilus_common.bus.memory import MemoryBus
+from nautilus_common.engine import INF, EngineError, Outbox, Tag
+from nautilus_common.plan import Seat, heard_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nautilus_common.engine import Engine
+    from nautilus_common.messages.base import Message
+    from nautilus_common.messages.blocks import Block
+
+Said = tuple[Tag, str, "Message"]
+
+
+class Group:
+    """The engines of one process. `seats` are all seats of the run, in rank order; `engines` those that sit here."""
+
+    def __init__(self, engines: list[Engine], seats: list[Seat]) -> None:
+        here = {engine.name for engine in engines}
+        own = [seat for seat in seats if seat.engine in here]
+        assert [engine.name for engine in engines] == [seat.engine for seat in own], "engines must be in rank order"
+        self.engines = engines
+        self.said: list[Said] = []
+        self.is_reactive = all(seat.reactive for seat in own)
+        self._bus = MemoryBus()
+        for seat, engine in zip(own, engines, strict=True):
+            for item in heard_by(seat, own):
+                self._bus.subscribe(item.pattern, engine)
+        others = [seat for seat in seats if seat.engine not in here]
+        self._outside = [item.pattern for seat in others for item in seat.listens if not item.silent]
+        self._heard_outside: dict[str, bool] = {}
+        self._outboxes = {engine.rank: Outbox(engine.name, engine.rank) for engine in engines}
+        self._asked = [engine for engine, seat in zip(engines, own, strict=True) if not seat.reactive]
+        self._horizons: dict[int, Tag] = {}
+        self._frontier: Tag = (0,)
+
+    # -- what whoever holds the group asks of it ----------------------------------------------------------------------
+
+    def call(self, engine: Engine, action: Callable[[Outbox], None]) -> bool:
+        """Let a member act on an outside stimulus (start, stop). True when something was said to the outside."""
+        outbox = self._outboxes[engine.rank]
+        action(outbox)
+        return self._take(outbox)
+
+    def feed(self, block: Block) -> None:
+        """Show a block to every member; all of them have taken what they had."""
+        for engine in self.engines:
+            engine.feed(block)
+        self._horizons.clear()
+
+    def horizon(self, frontier: Tag) -> Tag:
+        """A lower bound on the next tag at which a member may speak or hear something from inside."""
+        self._see(frontier)
+        smallest = self._bus.next_tag()
+        for engine in self._asked:
+            horizon = self._horizon(engine)
+            if horizon < smallest:
+                smallest = horizon
+        return smallest
+
+    def handle(self, tag: Tag, channel: str, message: Message) -> bool:
+        """Take a message from outside. True when that made a member say something to the outside.
+
+        Whoever holds the group has let it run everything below `tag`, but for what only members without a horizon of
+        their own have still to hear: that is delivered now.
+        """
+        if self._bus.next_tag() < tag and self.run(tag[:-1]):
+            raise EngineError(f"{self.engines[0].name}: a member spoke before {tag}, against its horizon")
+        return self._deliver(tag, channel, message)
+
+    def run(self, until: Tag) -> bool:
+        """Take everything inside with tags <= `until`, in tag order; stop when something was said to the outside."""
+        bus = self._bus
+        while True:
+            message = bus.next_tag()
+            engine, horizon, second = self._smallest()
+            if min(message, horizon) > until or min(message, horizon) >= INF:
+                return False
+            if message < horizon:
+                spoke = self._deliver(*bus.pop())
+            else:
+                assert engine is not None
+                spoke = self._run_engine(engine, min(until, message, second, self._frontier))
+            if spoke:
+                return True
+
+    def run_silently(self, until: Tag) -> None:
+        """Let every member take all that it has up to `until`, at which nobody speaks to the outside.
+
+        Raises EngineError when somebody does: a horizon was wrong.
+        """
+        if self.run(until):
+            raise EngineError(f"{self.said[-1][1]}: spoken before {until}, against the horizon")
+        self._run_silently(until)
+
+    def take_said(self) -> list[Said]:
+        """What was said since the last call, in order."""
+        said, self.said = self.said, []
+        return said
+
+    @property
+    def last_ns(self) -> int:
+        """The time of the last stimulus that a strategy here was told of."""
+        return max((getattr(engine, "last_ns", 0) for engine in self.engines), default=0)
+
+    @property
+    def under_way(self) -> Tag | None:
+        """The smallest tag of what members have said to each other and not yet heard."""
+        tag = self._bus.next_tag()
+        return tag if tag < INF else None
+
+    # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _see(self, frontier: Tag) -> None:
+        if frontier != self._frontier:
+            self._frontier = frontier
+            self._horizons.clear()
+
+    def _horizon(self, engine: Engine) -> Tag:
+        found = self._horizons.get(engine.rank)
+        if found is None:
+            found = self._horizons[engine.rank] = engine.horizon(self._frontier)
+        return found
+
+    def _smallest(self) -> tuple[Engine | None, Tag, Tag]:
+        best: Engine | None = None
+        smallest = second = INF
+        for engine in self._asked:
+            horizon = self._horizon(engine)
+            if best is None or horizon < smallest:
+                best, smallest, second = engine, horizon, smallest
+            elif horizon < second:
+                second = horizon
+        return best, smallest, second
+
+    def _deliver(self, tag: Tag, channel: str, message: Message) -> bool:
+        spoke = False
+        for engine in self._bus.receivers(channel):
+            outbox = self._outboxes[engine.rank]
+            engine.handle(tag, message, outbox)
+            self._horizons.pop(engine.rank, None)
+            if outbox.pending and self._take(outbox):
+                spoke = True
+        return spoke
+
+    def _run_engine(self, engine: Engine, until: Tag) -> bool:
+        outbox = self._outboxes[engine.rank]
+        engine.run(until, outbox)
+        self._horizons.pop(engine.rank, None)
+        return bool(outbox.pending) and self._take(outbox)
+
+    def _run_silently(self, until: Tag) -> None:
+        for engine in self.engines:
+            outbox = self._outboxes[engine.rank]
+            engine.run(until, outbox)
+            if outbox.pending:
+                raise EngineError(f"{engine.name} spoke before {until} against its horizon")
+            self._horizons.pop(engine.rank, None)
+
+    def _take(self, outbox: Outbox) -> bool:
+        pending = outbox.pending
+        self.said += pending
+        known = self._heard_outside
+        spoke = False
+        for _, channel, _ in pending:
+            heard = known.get(channel)
+            if heard is None:
+                heard = known[channel] = any(matches(pattern, channel) for pattern in self._outside)
+            spoke = spoke or heard
+        self._bus.take(outbox)
+        return spoke

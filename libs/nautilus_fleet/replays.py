@@ -1,0 +1,173 @@
+"""From a checked configuration to a replay: its plan, its folder, and the process that drives it."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nautilus_common.plan import HostPlan, PlanError, StrategyPlan
+
+from nautilus_fleet.errors import FleetError
+from nautilus_fleet.market import Market, load_market
+from nautilus_fleet.runner import build_engine, build_lock, make_run_id
+from nautilus_fleet.strategies import load_strategies, strategy_values
+
+if TYPE_CHECKING:
+    from nautilus_common.plan import RunPlan
+
+    from nautilus_fleet.config_source import LoadedConfig
+
+RESTARTS_MAX = 200
+"""Times that the process of one replay is started again."""
+
+
+def host_plans(loaded: LoadedConfig, lock: Mapping[str, Any], project: Path) -> list[HostPlan]:
+    """The strategies of a configuration by host; their files are named from the project folder."""
+    from services.strategy_host.loading import strategy_file
+
+    hosts: dict[str, list[StrategyPlan]] = {}
+    sections = loaded.model.all_strategies()
+    order = list(dict.fromkeys(section.host for section in sections))
+    inputs = lock["lock"]["inputs"]
+    numbers = _numbers(sections)
+    for section, number in zip(sections, numbers, strict=True):
+        path = section.path
+        file = strategy_file(loaded.base, path)
+        digest = ""
+        if file is not None:
+            digest = inputs[path.rpartition(":")[0]]
+            path = f"{_within(file, project)}:{path.rpartition(':')[2]}"
+        values = {name: _plain(value) for name, value in strategy_values(section).items()}
+        hosts.setdefault(section.host, []).append(StrategyPlan(path, values, digest, f"{number:03d}"))
+    if "" in hosts:  # the host without a name comes first, as in BacktestEngine
+        order = ["", *(name for name in order if name)]
+    return [HostPlan(name, hosts[name]) for name in order]
+
+
+def _numbers(sections: list[Any]) -> list[int]:
+    """The place of each strategy among all, host by host: what its id is numbered by."""
+    order = list(dict.fromkeys(section.host for section in sections))
+    if "" in order:
+        order = ["", *(name for name in order if name)]
+    ranked = sorted(range(len(sections)), key=lambda index: (order.index(sections[index].host), index))
+    numbers = [0] * len(sections)
+    for number, index in enumerate(ranked):
+        numbers[index] = number
+    return numbers
+
+
+def _within(file: Path, project: Path) -> str:
+    try:
+        return str(file.relative_to(project.resolve()))
+    except ValueError:
+        return str(file)
+
+
+def _plain(value: Any) -> Any:
+    """A number of a TOML file as it was written: its digits survive the way to another process."""
+    return getattr(value, "text", value)
+
+
+def prepare(loaded: LoadedConfig, folder: Path, project: Path, progress: Any, **options: Any) -> dict[str, Any]:
+    """Write the folder of a replay; its job as a dictionary. Raises FleetError."""
+    from services.replay.config import Job, write_job
+
+    market = load_market(loaded, progress)
+    strategies = load_strategies(loaded)  # so that what is wrong with them is said here, with its place
+    lock = build_lock(loaded, market)
+    run_id = make_run_id(loaded, market, lock)
+    engine = build_engine(loaded, market, strategies, folder / "unused", progress)
+    start, end = _bounds(loaded)
+    try:
+        plan: RunPlan = engine.plan(host_plans(loaded, lock, project), start)
+    except PlanError as error:
+        raise FleetError(str(error), where=str(loaded.path)) from None
+    sources, columns = _sources(loaded, market)
+    job = Job(
+        run_id=f"{run_id}-{secrets.token_hex(3)}",
+        env=options.pop("env"),
+        sources=sources,
+        end_ns=end,
+        data_start_ns=start,
+        data_end_ns=end,
+        rows=market.rows(),
+        **options,
+    )
+    write_job(folder, job, plan, columns)
+    return {"run_id": job.run_id, "env": job.env, "rows": job.rows, "name": run_id}
+
+
+def _bounds(loaded: LoadedConfig) -> tuple[int | None, int | None]:
+    from nautilus_fleet.backtest import _time_ns
+
+    return _time_ns(loaded.model.run.start), _time_ns(loaded.model.run.end)
+
+
+def _sources(loaded: LoadedConfig, market: Market) -> tuple[list[Any], list[Any]]:
+    from services.replay.config import Source
+
+    sources: list[Any] = []
+    columns: list[Any] = []
+    for stream in market.streams:
+        if stream.is_whole:
+            sources.append(Source())
+            columns.append(dict(next(stream.read()).columns))
+            continue
+        catalog = loaded.resolve(loaded.model.data.catalog or "")
+        sources.append(
+            Source(
+                str(catalog),
+                stream.kind,
+                str(stream.instrument_id),
+                "" if stream.bar_type is None else str(stream.bar_type),
+            )
+        )
+        columns.append(None)
+    return sources, columns
+
+
+def drive(
+    folder: Path, environ: Mapping[str, str], on_progress: Callable[[dict[str, Any]], None], on_pid: Any = None
+) -> dict[str, Any]:
+    """Run the replay in `folder` in a process of its own, started again whenever it dies; the result.
+
+    Raises FleetError with what the process says has stopped it.
+    """
+    for restart in range(RESTARTS_MAX):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "services.replay", str(folder)],
+            env={**os.environ, **environ},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if on_pid is not None:
+            on_pid(process.pid)
+        last: dict[str, Any] = {}
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                last = json.loads(line)
+                on_progress(last)
+            process.wait()
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        if last.get("stage") == "done":
+            result: dict[str, Any] = last["result"]
+            return result | {"restarts": restart}
+        if last.get("stage") == "failed":
+            raise FleetError(f"the replay failed: {last['what']}", where=str(folder))
+        if process.returncode is not None and process.returncode > 0:
+            raise FleetError(
+                f"the process of the replay ended with {process.returncode}",
+                where=str(folder),
+                remedy="its error is above",
+            )
+    raise FleetError(f"the process of the replay died {RESTARTS_MAX} times", where=str(folder))

@@ -1,0 +1,166 @@
+"""Market data of a replay on the bus: blocks, published ahead of where the loop is, each once.
+
+The stream has no other writer, so block number n of the run is message n of the stream. Every publish says which number
+it must get (`Nats-Expected-Last-Sequence`): whatever is sent twice, after a death here or there, is stored once.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections import deque
+from collections.abc import Iterator
+from time import monotonic
+
+from nautilus_common.bus.connection import inbox_prefix
+from nautilus_common.bus.wire import Disconnected, Received, WireClient, header_block
+from nautilus_common.messages import subjects
+from nautilus_common.messages.blocks import Block, encode_block
+
+from services.replay.link import AWAY_SECONDS, ReplayError
+
+AHEAD = 3  # blocks of a stream that are on their way before they are shown
+WINDOW = 32  # blocks under way to the server
+ACK_SECONDS = 2.0
+
+
+class MarketPublisher:
+    """Publishes the blocks of `sources` (one iterator a stream, in rank order) and hands them to the loop."""
+
+    def __init__(self, url: str, env: str, sources: list[Iterator[Block]]) -> None:
+        self._client = WireClient(url, f"replay-{env}-md")
+        self._env = env
+        self._stream = subjects.data_stream(env)
+        self._inbox = f"{inbox_prefix(url)}.{secrets.token_hex(8)}"
+        self._sources = sources
+        self._ready: list[deque[tuple[Block, int]]] = [deque() for _ in sources]
+        self._under_way: deque[tuple[int, str, bytes]] = deque()
+        self._number = 0
+        self._stored = 0
+
+    def connect(self) -> None:
+        """Connect, find out what is stored already, and publish the first blocks of every stream."""
+        self._client.connect(monotonic() + AWAY_SECONDS)
+        self._client.subscribe(f"{self._inbox}.*")
+        self._stored = self._last_sequence()
+        for _ in range(AHEAD):
+            for rank in range(len(self._sources)):
+                self._publish_next(rank)
+
+    def next(self, rank: int) -> tuple[Block, int] | None:
+        """The next block of a stream and its number; None at the end."""
+        if not self._ready[rank]:
+            return None
+        found = self._ready[rank].popleft()
+        self._publish_next(rank)
+        return found
+
+    def finish(self) -> None:
+        """Wait until everything is stored."""
+        while self._under_way:
+            self._take_acks(monotonic() + ACK_SECONDS, wanted=0)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _publish_next(self, rank: int) -> None:
+        block = next(self._sources[rank], None)
+        if block is None:
+            return
+        self._number += 1
+        self._ready[rank].append((block, self._number))
+        if self._number <= self._stored:
+            return
+        instrument = block.instrument_id
+        channel = subjects.market_data(instrument.venue.value, instrument.symbol.value, block.kind)
+        item = (self._number, subjects.subject(self._env, channel), encode_block(block))
+        self._under_way.append(item)
+        self._send(item)
+        self._take_acks(monotonic() + ACK_SECONDS, wanted=WINDOW)
+
+    def _send(self, item: tuple[int, str, bytes]) -> None:
+        number, subject, data = item
+        headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
+        try:
+            self._client.publish(subject, data, f"{self._inbox}.{number}", headers)
+        except Disconnected:
+            self._begin_again()
+
+    def _take_acks(self, deadline: float, wanted: int) -> None:
+        """Take acknowledgements until no more than `wanted` are missing."""
+        started = monotonic()
+        while len(self._under_way) > wanted:
+            try:
+                received = self._client.receive(deadline)
+            except Disconnected:
+                received = None
+            if received is not None:
+                self._take_ack(received)
+                continue
+            if monotonic() - started > AWAY_SECONDS:
+                raise ReplayError(f"{self._stream}: the data server has not answered for {AWAY_SECONDS:.0f} s")
+            self._begin_again()
+            deadline = monotonic() + ACK_SECONDS
+
+    def _take_ack(self, received: Received) -> None:
+        if received.status == 503:
+            return  # the stream has no leader yet: `_take_acks` comes back to it
+        answer = json.loads(received.payload)
+        error = answer.get("error")
+        if error is None:
+            while self._under_way and self._under_way[0][0] <= int(answer["seq"]):
+                self._under_way.popleft()
+        elif error.get("err_code") == 10071:  # stored before, or one before it was lost
+            self._begin_again()
+        else:
+            raise ReplayError(f"{self._stream} refuses market data: {error.get('description')}")
+
+    def _begin_again(self) -> None:
+        """After a loss: ask what is stored, and send the rest again."""
+        if not self._client.is_connected:
+            try:
+                self._client.connect(monotonic() + AWAY_SECONDS)
+                self._client.subscribe(f"{self._inbox}.*")
+            except Disconnected as error:
+                raise ReplayError(str(error)) from error
+        stored = self._last_sequence()
+        while self._under_way and self._under_way[0][0] <= stored:
+            self._under_way.popleft()
+        for item in list(self._under_way):
+            number, subject, data = item
+            headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
+            try:
+                self._client.publish(subject, data, f"{self._inbox}.{number}", headers)
+            except Disconnected:
+                return  # `_take_acks` begins again
+
+    def _last_sequence(self) -> int:
+        token = f"info-{secrets.token_hex(4)}"
+        deadline = monotonic() + AWAY_SECONDS
+        while monotonic() < deadline:
+            try:
+                if not self._client.is_connected:
+                    self._client.connect(deadline)
+                    self._client.subscribe(f"{self._inbox}.*")
+                self._client.publish(f"$JS.API.STREAM.INFO.{self._stream}", b"", f"{self._inbox}.{token}")
+                found = self._answer_to(token, monotonic() + ACK_SECONDS)
+            except Disconnected:
+                continue
+            if found is None:
+                continue
+            if "error" in found and found["error"].get("code") == 404:
+                raise ReplayError(f"there is no stream {self._stream}")
+            if "error" not in found:
+                return int(found["state"]["last_seq"])
+        raise ReplayError(f"{self._stream}: the data server has not answered for {AWAY_SECONDS:.0f} s")
+
+    def _answer_to(self, token: str, deadline: float) -> dict[str, dict[str, int]] | None:
+        while True:
+            received = self._client.receive(deadline)
+            if received is None:
+                return None
+            if received.subject.endswith(token):
+                if received.status == 503:
+                    return None
+                found: dict[str, dict[str, int]] = json.loads(received.payload)
+                return found

@@ -1,0 +1,254 @@
+"""The process of a replay: finds who serves the run's engines, drives them through it, and writes what came out.
+
+Everything that it needs is in its folder, so that it can be killed at any moment and started again: it goes through its
+own loop with the answers that it has, then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic, perf_counter, time
+from typing import Any
+
+import msgspec
+from nautilus_common import trips
+from nautilus_common.bus.connection import connect
+from nautilus_common.bus.wire import WireError
+from nautilus_common.code import code_digest
+from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
+from nautilus_common.journal import EventLog
+from nautilus_common.plan import Seat
+from nautilus_common.service import WHO, Who, decode_who
+from nautilus_common.settings import ProcessSettings
+
+from services.replay.answers import AnswerLog
+from services.replay.config import Job, blocks, read_job
+from services.replay.control import Pace
+from services.replay.link import Link, NeedHistory, Proxy, ReplayError
+from services.replay.market import MarketPublisher
+from services.replay.scheduler import FleetScheduler
+
+FIND_SECONDS = 60.0
+PROGRESS_SECONDS = 0.2
+
+
+class Replay:
+    """One replay in its folder."""
+
+    def __init__(self, folder: Path, settings: ProcessSettings, tell: Callable[[dict[str, Any]], None]) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.job, self.plan = read_job(folder)
+        self._tell = tell
+        self._rows = 0
+        self._told = 0.0
+
+    def run(self) -> dict[str, Any]:
+        """Run to the end. Raises ReplayError."""
+        job = self.job
+        self._tell({"stage": "find"})
+        placed = asyncio.run(self._prepare())
+        keep_all: set[str] = set()
+        while True:
+            try:
+                return self._run_once(job, placed, keep_all)
+            except NeedHistory as missing:
+                keep_all.add(missing.process)
+            except WireError as error:
+                raise ReplayError(str(error)) from error
+
+    # -- who serves what -----------------------------------------------------------------------------------------------
+
+    async def _prepare(self) -> dict[str, list[str]]:
+        """Make the env's streams, and find the processes: process -> engines."""
+        from nautilus_common.bus.layout import apply_streams
+
+        control = await connect(self.settings.nats_control, "replay-setup")
+        data = await connect(self.settings.nats_data, "replay-setup")
+        try:
+            await apply_streams(control, data, self.job.env)
+            known = self.folder / "processes.json"
+            if known.is_file():
+                found: dict[str, list[str]] = json.loads(known.read_text())
+                return found
+            placed = await self._find(control)
+            known.write_text(json.dumps(placed, indent=1))
+            return placed
+        finally:
+            await control.close()
+            await data.close()
+
+    async def _find(self, control: Any) -> dict[str, list[str]]:
+        deadline = monotonic() + FIND_SECONDS
+        heard: dict[str, Who] = {}
+        inbox = control.new_inbox()
+        subscription = await control.subscribe(inbox)
+        seats = self.plan.seats()
+        while True:
+            await control.publish(WHO, b"", reply=inbox)
+            until = monotonic() + 0.3
+            while (left := until - monotonic()) > 0:
+                try:
+                    message = await subscription.next_msg(timeout=left)
+                except Exception:  # nats-py's TimeoutError is one of several
+                    break
+                if message.data:
+                    who = decode_who(message.data)
+                    heard[who.process] = who
+            placed, missing = place(seats, list(heard.values()))
+            if not missing:
+                await subscription.unsubscribe()
+                self._check_code([heard[name] for name in placed])
+                return placed
+            if monotonic() > deadline:
+                raise ReplayError(
+                    f"no process serves {', '.join(missing)}; there are {', '.join(sorted(heard)) or 'none'} "
+                    "(fleet up starts them, fleet serve ROLE one)"
+                )
+            self._tell({"stage": "wait", "for": missing})
+
+    def _check_code(self, found: list[Who]) -> None:
+        own = code_digest()
+        other = [who for who in found if who.code != own]
+        if other:
+            names = ", ".join(f"{who.process} ({who.code})" for who in other)
+            raise ReplayError(
+                f"{names} run other code than this replay ({own}): the bytes could not be equal. Start them again with "
+                "the installed version (fleet down, fleet up)"
+            )
+
+    # -- the run -------------------------------------------------------------------------------------------------------
+
+    def _run_once(self, job: Job, placed: dict[str, list[str]], keep_all: set[str]) -> dict[str, Any]:
+        plan_data = (self.folder / "plan.bin").read_bytes()
+        env = job.env
+
+        def open_request(proxy: Proxy) -> bytes:
+            engines = [seat.engine for seat in proxy.seats]
+            return trips.encode(trips.Open(job.run_id, plan_data, engines))
+
+        link = Link(self.settings.nats_control, env, open_request)
+        link.on_wait = self._on_wait
+        link.connect()
+        seats = self.plan.seats()
+        proxies = []
+        for process, engines in placed.items():
+            own = [seat for seat in seats if seat.engine in engines]
+            answers = AnswerLog(self.folder / "answers" / f"{process}.log")
+            proxies.append(Proxy(link, process, own, answers, process in keep_all))
+        proxies.sort(key=lambda proxy: proxy.rank)
+        sources = [blocks(self.folder, job, self.plan, rank) for rank in range(len(self.plan.streams))]
+        market = MarketPublisher(self.settings.nats_data, env, sources)
+        events = (self.folder / "events.part").open("wb")
+        try:
+            market.connect()
+            for proxy in proxies:
+                link.join(proxy)
+            log = EventLog(events)
+            pace = Pace(job, link, self.plan.start_ns)
+            scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
+            started = perf_counter()
+            self._rows = 0
+            self._drive(scheduler, pace)
+            result = self._result(scheduler, log, perf_counter() - started)
+        finally:
+            events.close()
+            market.close()
+            link.close()
+        os.replace(self.folder / "events.part", self.folder / "events")
+        (self.folder / "result.json").write_text(json.dumps(result, indent=1))
+        return result
+
+    def _drive(self, scheduler: FleetScheduler, pace: Pace) -> None:
+        """Start, run, stop: the steps of a backtest, told to processes."""
+        start = self.plan.start_ns
+        by_role: dict[str, list[tuple[Proxy, Seat]]] = {}
+        for proxy in scheduler.proxies:
+            for seat in proxy.seats:
+                by_role.setdefault(seat.role, []).append((proxy, seat))
+        for role, is_awaited in (("execution_gateway", False), ("portfolio", False), ("strategy_host", True)):
+            for proxy, seat in sorted(by_role[role], key=lambda item: item[1].rank):
+                call = trips.Start(seat.engine, _tag(start, PHASE_START, seat.rank))
+                scheduler.tell(proxy, call, is_awaited=is_awaited)
+        pace.begin()
+        end = self.job.end_ns
+        scheduler.run(None if end is None else (end, PHASE_STOP))
+        last = max(start, scheduler.last_row_ns, *(proxy.last_ns for proxy in scheduler.proxies))
+        for proxy, seat in sorted(by_role["strategy_host"], key=lambda item: item[1].rank):
+            scheduler.tell(proxy, trips.Stop(seat.engine, _tag(last, PHASE_STOP, seat.rank)), is_awaited=True)
+        scheduler.settle()
+        scheduler.finish(max(last, *(proxy.last_ns for proxy in scheduler.proxies)))
+
+    def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
+        digest = log.digest()
+        return {
+            "run_id": self.job.run_id,
+            "env": self.job.env,
+            "digest": digest,
+            "engine_digests": {str(rank): text for rank, text in log.engine_digests().items()},
+            "events": log.count,
+            "rows": self._rows,
+            "seconds": round(seconds, 6),
+            "trips": scheduler.trips,
+            "processes": {proxy.process: [seat.engine for seat in proxy.seats] for proxy in scheduler.proxies},
+        }
+
+    def _on_feed(self, block: Any) -> None:
+        self._rows += block.row_count
+        now = time()
+        if now - self._told > PROGRESS_SECONDS:
+            self._told = now
+            self._tell({"stage": "run", "rows": self._rows})
+
+    def _on_wait(self, text: str) -> None:
+        now = time()
+        if now - self._told > PROGRESS_SECONDS:
+            self._told = now
+            self._tell({"stage": "wait", "for": [text]})
+
+
+def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], list[str]]:
+    """Which process serves which engine, the same for the same processes; and the engines that nobody serves.
+
+    Several processes of one role share its engines out in the order of their names.
+    """
+    placed: dict[str, list[str]] = {}
+    missing = []
+    taken: dict[str, int] = {}
+    for seat in seats:
+        able = sorted(who.process for who in found if seat.role in who.roles)
+        if not able:
+            missing.append(seat.engine)
+            continue
+        number = taken.get(seat.role, 0)
+        taken[seat.role] = number + 1
+        placed.setdefault(able[number % len(able)], []).append(seat.engine)
+    return placed, missing
+
+
+def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
+    return (ts_ns, phase, rank, 0, 0, rank, 0)
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m services.replay FOLDER`: run the replay in the folder; progress is JSON lines on stdout."""
+    if len(arguments) != 1 or not (Path(arguments[0]) / "job.json").is_file():
+        print("usage: python -m services.replay FOLDER   (fleet replay CONFIG makes one)", file=sys.stderr)
+        return 2
+
+    def tell(what: dict[str, Any]) -> None:
+        print(json.dumps(what), flush=True)
+
+    settings = ProcessSettings.from_environ(("replay",), os.environ)
+    try:
+        result = Replay(Path(arguments[0]), settings, tell).run()
+    except (ReplayError, OSError, ValueError, msgspec.MsgspecError) as error:
+        tell({"stage": "failed", "what": str(error)})
+        return 1
+    tell({"stage": "done", "result": result})
+    return 0
