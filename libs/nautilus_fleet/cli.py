@@ -28,6 +28,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("stack", "status", "how each process of the stack is"),
     "logs": ("stack", "logs", "what the processes of the stack have written"),
     "down": ("stack", "down", "stop the stack"),
+    "bus apply": ("bus", "apply", "make the streams of a world on the nats-servers"),
+    "bus check": ("bus", "check", "are servers and streams as they must be?"),
+    "bus remove": ("bus", "remove", "delete the streams of a world"),
+    "health": ("health", "health", "is a process ready? for health checks"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 

@@ -15,6 +15,7 @@ from time import monotonic
 
 import msgspec
 from nautilus_common import trips
+from nautilus_common.bus.connection import inbox_prefix
 from nautilus_common.bus.wire import Disconnected, Received, WireClient
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
@@ -142,7 +143,7 @@ class Link:
     def __init__(self, url: str, env: str, open_request: Callable[[Proxy], bytes]) -> None:
         self._client = WireClient(url, f"replay-{env}")
         self._env = env
-        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        self._inbox = f"{inbox_prefix(url)}.{secrets.token_hex(8)}"
         self._proxies: dict[str, Proxy] = {}
         self._open_request = open_request
         self._controls: deque[bytes] = deque()

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from time import monotonic
 
+from nautilus_common.bus.connection import inbox_prefix
 from nautilus_common.bus.wire import Disconnected, Received, WireClient, header_block
 from nautilus_common.messages import subjects
 from nautilus_common.messages.blocks import Block, encode_block
@@ -30,7 +31,7 @@ class MarketPublisher:
         self._client = WireClient(url, f"replay-{env}-md")
         self._env = env
         self._stream = subjects.data_stream(env)
-        self._inbox = f"_INBOX.{secrets.token_hex(8)}"
+        self._inbox = f"{inbox_prefix(url)}.{secrets.token_hex(8)}"
         self._sources = sources
         self._ready: list[deque[tuple[Block, int]]] = [deque() for _ in sources]
         self._under_way: deque[tuple[int, str, bytes]] = deque()

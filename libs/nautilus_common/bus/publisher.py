@@ -76,12 +76,12 @@ class PublishError(Exception):
 class Publisher:
     """Publishes the records of one process in one env. `say` never waits; `drained` and `flush` do."""
 
-    def __init__(self, client: Client, env: str, process: str, epoch: str) -> None:
+    def __init__(self, client: Client, env: str, roles: tuple[str, ...], process: str, epoch: str) -> None:
         self._client = client
         self._env = env
         self._process = process
         self._epoch = epoch
-        self._subject = subjects.subject(env, subjects.log(process))
+        self._subject = subjects.subject(env, subjects.log(roles, process))
         self._stream = subjects.control_stream(env)
         self._waiting: deque[Turn] = deque()
         self._records_waiting = 0

@@ -104,9 +104,9 @@ def channel_of(subject: str) -> str:
     return parts[2]
 
 
-def log(process: str) -> str:
-    """The log of a process: what it has taken and said, entry by entry."""
-    return f"log.{escape(process)}"
+def log(roles: tuple[str, ...], process: str) -> str:
+    """The log of a process: what it has taken and said, entry by entry. Its roles are what permissions are given to."""
+    return f"log.{escape('+'.join(roles))}.{escape(process)}"
 
 
 def market_data(venue: str, symbol: str, kind: str) -> str:
