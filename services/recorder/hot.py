@@ -15,20 +15,21 @@ recorder begins at the first message again.
 from __future__ import annotations
 
 import asyncio
+from hashlib import sha256
 from typing import Any
 
 import msgspec
 import redis.asyncio as redis
 from redis import exceptions as faults
 
-from services.recorder.sink import SinkAway, SinkMoved, SinkRefused
+from services.recorder.sink import Census, SinkAway, SinkMoved, SinkRefused
 from services.recorder.state import Batch, OrderState, Place, PositionState
 
 CLOSED_KEPT = 100_000
 """Closed orders that stay readable; older ones are in PostgreSQL."""
 
 SECONDS = 5.0
-DROP_KEYS = 1_000
+SCAN_KEYS = 1_000
 
 _encode = msgspec.json.Encoder().encode
 _decode_order = msgspec.json.Decoder(OrderState).decode
@@ -133,13 +134,41 @@ class HotSink:
         # The place goes first: a recorder that runs meanwhile then finds that it has moved, and begins anew.
         await self._client.delete(place_key(env))
         keys: list[bytes] = []
-        async for key in self._client.scan_iter(match=f"fleet:{env}:*", count=DROP_KEYS):
+        async for key in self._client.scan_iter(match=f"fleet:{env}:*", count=SCAN_KEYS):
             keys.append(key)
-            if len(keys) >= DROP_KEYS:
+            if len(keys) >= SCAN_KEYS:
                 await self._client.unlink(*keys)
                 keys.clear()
         if keys:
             await self._client.unlink(*keys)
+
+    async def census(self, env: str) -> Census | None:
+        place = await self.load(env)
+        return None if place is None else await self._guarded(self._count(env, place))
+
+    async def _count(self, env: str, place: Place) -> Census:
+        orders, total, keys = 0, 0, []
+        async for key in self._client.scan_iter(match=f"fleet:{env}:order:*", count=SCAN_KEYS):
+            keys.append(key)
+            if len(keys) >= SCAN_KEYS:
+                orders, total = orders + len(keys), total + _hash_of(keys, await self._client.mget(keys))
+                keys = []
+        orders, total = orders + len(keys), total + _hash_of(keys, await self._client.mget(keys) if keys else [])
+        positions = await self._client.hgetall(positions_key(env))
+        balances = await self._client.hgetall(balances_key(env))
+        opened = await self._client.smembers(open_key(env))
+        sums = [total, *(_hash_of(list(found), list(found.values())) for found in (positions, balances))]
+        sums.append(_hash_of(list(opened), list(opened)))
+        return Census(
+            stream_seq=place.stream_seq,
+            head=place.head.hex(),
+            records=place.records,
+            marks=place.marks,
+            rejected=place.rejected,
+            orders=orders,
+            positions=len(positions),
+            content=":".join(map(str, sums)),
+        )
 
     async def _guarded(self, work: Any) -> Any:
         """Await `work`, and tell a server that is away from one that refuses."""
@@ -155,6 +184,12 @@ class HotSink:
             if str(error).startswith(("MISCONF", "OOM", "LOADING", "READONLY", "MASTERDOWN")):
                 raise SinkAway(f"Valkey: {error}") from error
             raise SinkRefused(f"Valkey refuses: {error}") from error
+
+
+def _hash_of(keys: list[bytes], values: list[bytes | None]) -> int:
+    """A sum of hashes: the order in which keys are found does not matter."""
+    pairs = zip(keys, values, strict=True)
+    return sum(int.from_bytes(sha256(key + b"\0" + (value or b"")).digest()[:8]) for key, value in pairs)
 
 
 def order_key(env: str, client_order_id: str) -> str:

@@ -15,11 +15,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 
 from nats.aio.client import Client
 
 from services.recorder.config import RecorderConfig
 from services.recorder.engine import RecorderEngine, StreamGap
+from services.recorder.records import INT64_MAX
 from services.recorder.sink import Sink, SinkAway, SinkMoved, SinkRefused
 from services.recorder.source import SourceAway, StreamFacts, StreamReader
 from services.recorder.state import Entry, Place
@@ -40,7 +42,17 @@ class LaneFailed(Exception):
 class Lane:
     """The records of `env` on their way into `sink`."""
 
-    def __init__(self, env: str, client: Client, stream: str, sink: Sink, config: RecorderConfig) -> None:
+    def __init__(
+        self,
+        env: str,
+        client: Client,
+        stream: str,
+        sink: Sink,
+        config: RecorderConfig,
+        *,
+        stop_at: int | None = None,
+    ) -> None:
+        """`stop_at`: the last message to commit; without it there is no last one."""
         self.env = env
         self.sink = sink
         self.state = "starting"
@@ -50,6 +62,8 @@ class Lane:
         self.duplicates = 0
         self.refetched = 0
         self.last_message_ns = 0
+        self.on_commit: Callable[[int], None] = lambda _: None
+        self._stop_at = INT64_MAX if stop_at is None else stop_at
         self._config = config
         self._reader = StreamReader(client, stream, lambda facts: self._check_stream(self.place, facts))
         self._engine: RecorderEngine | None = None
@@ -276,6 +290,8 @@ class Lane:
                 await self._changed.wait_for(lambda: bool(self._backlog) or self._draining)
             if not self._backlog or (self._draining and "sink" in self._waits):
                 return
+            if self.place.stream_seq >= self._stop_at:
+                return
             try:
                 await self._commit(self._portion())
                 self._wait("sink", "")
@@ -294,6 +310,8 @@ class Lane:
         portion: list[Entry] = []
         size = 0
         for entry in self._backlog:
+            if entry.stream_seq > self._stop_at:
+                break
             portion.append(entry)
             size += _size(entry)
             if len(portion) >= self._config.batch_records or size >= self._config.batch_bytes:
@@ -314,6 +332,7 @@ class Lane:
         if batch.after.stream_seq > batch.before.stream_seq:
             await self.sink.commit(self.env, batch)
         self.commits += 1
+        self.on_commit(batch.after.stream_seq)
         self.duplicates += batch.duplicates
         for row in batch.rejected:
             self._tell_rejected(row[2], row[0], row[3])

@@ -35,7 +35,8 @@ from services.recorder.source import SourceAway, StreamReader
 
 LOG = logging.getLogger("fleet.recorder")
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 5
+RECONNECT_SECONDS = 0.05
 WATCH_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 
@@ -66,16 +67,11 @@ class Recorder:
         instruments: Callable[[Any], Any] | None = None,
     ) -> None:
         """`instruments` gives the instrument of an id or None: market data can only be stored with its precisions."""
-        if settings.postgres is None and settings.valkey is None:
-            raise SettingsError(
-                "FLEET_POSTGRES and FLEET_VALKEY are both not set: the recorder would have nowhere to write; set one, "
-                "such as FLEET_POSTGRES=postgresql://user@127.0.0.1:5432/fleet"
-            )
         self._settings = settings
         self._config = config or RecorderConfig()
+        self._sinks = make_sinks(settings, self._config)
         self._instruments = instruments
-        self.postgres = PostgresSink(settings.postgres) if settings.postgres else None
-        self.valkey = HotSink(settings.valkey, closed_kept=self._config.closed_orders) if settings.valkey else None
+        self.postgres = next((sink for sink in self._sinks if isinstance(sink, PostgresSink)), None)
         self._control: Client | None = None
         self._data: Client | None = None
         self._worlds: dict[str, _World] = {}
@@ -98,7 +94,7 @@ class Recorder:
         for client in (self._control, self._data):
             if client is not None:
                 await client.close()
-        for sink in self._sinks():
+        for sink in self._sinks:
             await sink.close()
 
     async def open(self, env: str) -> None:
@@ -107,7 +103,7 @@ class Recorder:
             return
         assert self._control is not None, "start the recorder first"
         stream = subjects.control_stream(env)
-        lanes = [Lane(env, self._control, stream, sink, self._config) for sink in self._sinks()]
+        lanes = [Lane(env, self._control, stream, sink, self._config) for sink in self._sinks]
         market = None
         if self._data is not None and not env.startswith("r-"):
             # The market data of a replay come from a catalogue: they are not written to one again.
@@ -187,38 +183,60 @@ class Recorder:
     async def control_envs(self) -> list[str]:
         """The environments that have a control stream now; SourceAway if the server cannot be asked."""
         assert self._control is not None, "start the recorder first"
-        found: list[str] = []
-        while True:
-            request = json.dumps({"offset": len(found)}).encode()
-            try:
-                answer = json.loads((await self._control.request("$JS.API.STREAM.NAMES", request, timeout=5)).data)
-            except NatsError as error:
-                raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
-            found += answer.get("streams") or []
-            if len(found) >= answer.get("total", 0) or not answer.get("streams"):
-                return [name.removeprefix("CTL_") for name in found if name.startswith("CTL_")]
-
-    def _sinks(self) -> list[Sink]:
-        return [sink for sink in (self.postgres, self.valkey) if sink is not None]
+        return await control_envs(self._control)
 
 
-async def connect(url: str, name: str) -> Client:
-    """A connection that is there again at once when the server is; waits for the first one as well."""
+def make_sinks(settings: ProcessSettings, config: RecorderConfig) -> list[Sink]:
+    """The databases that the settings name. Raises SettingsError if there is none."""
+    sinks: list[Sink] = []
+    if settings.postgres:
+        sinks.append(PostgresSink(settings.postgres))
+    if settings.valkey:
+        sinks.append(HotSink(settings.valkey, closed_kept=config.closed_orders))
+    if not sinks:
+        raise SettingsError(
+            "FLEET_POSTGRES and FLEET_VALKEY are both not set: there is nowhere to write; set one, such as "
+            "FLEET_POSTGRES=postgresql://user@127.0.0.1:5432/fleet"
+        )
+    return sinks
+
+
+async def control_envs(client: Client) -> list[str]:
+    """The environments that have a control stream now; SourceAway if the server cannot be asked."""
+    found: list[str] = []
+    while True:
+        request = json.dumps({"offset": len(found)}).encode()
+        try:
+            answer = json.loads((await client.request("$JS.API.STREAM.NAMES", request, timeout=CONNECT_SECONDS)).data)
+        except NatsError as error:
+            raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
+        streams = answer.get("streams") or []
+        found += streams
+        if not streams or len(found) >= answer["total"]:
+            return [name.removeprefix("CTL_") for name in found if name.startswith("CTL_")]
+
+
+async def connect(url: str, name: str, *, within_s: float | None = None) -> Client:
+    """A connection that is there again at once when the server is.
+
+    Waits for the first one as well, unless `within_s` says how long; then raises SourceAway.
+    """
+    faults: list[str] = []
 
     async def on_error(error: Exception) -> None:
-        LOG.debug("%s: %s", name, error)
+        if not faults:
+            LOG.warning("%s: cannot connect to the bus yet: %s", name, str(error) or type(error).__name__)
+        faults[:] = [str(error) or type(error).__name__]
 
-    while True:
-        try:
+    try:
+        async with asyncio.timeout(within_s):
             return await nats.connect(
                 url,
                 name=name,
-                connect_timeout=CONNECT_SECONDS,
-                reconnect_time_wait=0.05,
+                connect_timeout=int(CONNECT_SECONDS),
+                reconnect_time_wait=RECONNECT_SECONDS,
                 max_reconnect_attempts=-1,
-                allow_reconnect=True,
                 error_cb=on_error,
             )
-        except (TimeoutError, OSError, NatsError) as error:
-            LOG.warning("%s: cannot connect to the bus: %s", name, str(error) or type(error).__name__)
-            await asyncio.sleep(1.0)
+    except (OSError, NatsError, ValueError) as error:
+        raise SourceAway(f"NATS: cannot connect: {', '.join(faults) or error or type(error).__name__}") from error

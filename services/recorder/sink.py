@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from services.recorder.state import Batch, OrderState, Place, PositionState
 
@@ -17,6 +19,24 @@ class SinkRefused(Exception):
 
 class SinkMoved(Exception):
     """Somebody else has moved the place of this environment: nothing was committed, load it again."""
+
+
+class Census(msgspec.Struct, frozen=True):
+    """What a database holds of one environment, in numbers that two foldings of one stream have in common."""
+
+    stream_seq: int = 0
+    head: str = ""
+    records: int = 0
+    marks: int = 0
+    rejected: int = 0
+    fills: int | None = None  # None: this database keeps none
+    account_states: int | None = None
+    orders: int = 0
+    positions: int = 0
+    content: str = ""  # a digest of orders, positions and balances as they stand
+
+    def as_dict(self) -> dict[str, Any]:
+        return msgspec.structs.asdict(self)
 
 
 class Sink(Protocol):
@@ -43,3 +63,6 @@ class Sink(Protocol):
 
     async def drop(self, env: str) -> None:
         """Remove all that was folded of `env`."""
+
+    async def census(self, env: str) -> Census | None:
+        """What is there of `env`; None if nothing is."""
