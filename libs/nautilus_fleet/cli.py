@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data ls": ("data", "ls", "what the catalogue holds"),
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
+    "up": ("stack", "up", "start servers and services on this machine"),
+    "status": ("stack", "status", "how each process of the stack is"),
+    "logs": ("stack", "logs", "what the processes of the stack have written"),
+    "down": ("stack", "down", "stop the stack"),
     "rebuild": ("rebuild", "rebuild", "fold PostgreSQL and Valkey again from the log, and compare"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }

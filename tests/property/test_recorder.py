@@ -54,9 +54,10 @@ def straight(stream: list[Entry]) -> Database:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(0, 5))
-def test_any_delivery_gives_the_same_rows_and_chain(random: Random, seed: int) -> None:
-    stream = entries("t", recorded_run().interleaved(seed))
+@given(st.integers(0, 2**32))
+def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
+    random = Random(seed)
+    stream = entries("t", recorded_run().interleaved(seed % 5))
     expected = straight(stream).contents()
     database = Database()
     engine = RecorderEngine("t", Place())

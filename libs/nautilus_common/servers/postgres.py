@@ -38,6 +38,8 @@ SETTINGS = {
     "max_connections": "50",
     "shared_buffers": "32MB",
     "log_min_messages": "warning",
+    # Files in the data folder: what is in /dev/shm stays there when a server is killed for the last time.
+    "dynamic_shared_memory_type": "mmap",
 }
 # The status line of postmaster.pid, as pg_ctl reads it.
 _PID_LINE, _STATUS_LINE = 0, 7
