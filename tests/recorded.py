@@ -10,8 +10,8 @@ from random import Random
 
 import msgspec
 from nautilus_common.journal import read_records
-from services.recorder.state import Entry
 
+from services.recorder.state import Entry
 from tests.parity.random_runs import Plan, build
 
 

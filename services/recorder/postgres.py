@@ -113,6 +113,7 @@ class PostgresSink:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._pool: asyncpg.Pool | None = None
+        self._opening = asyncio.Lock()  # the lanes of several environments share the pool
         self._upserts = {
             "orders": _upsert("orders", OrderState.__struct_fields__, "client_order_id"),
             "positions": _upsert("positions", PositionState.__struct_fields__, "position_id"),
@@ -122,14 +123,17 @@ class PostgresSink:
         await self._guarded(self._open)
 
     async def _open(self) -> None:
-        if self._pool is not None:
-            return
+        async with self._opening:
+            if self._pool is None:
+                self._pool = await self._connect()
+
+    async def _connect(self) -> asyncpg.Pool:
         connection = await asyncpg.connect(self._dsn, timeout=CONNECT_SECONDS, command_timeout=COMMAND_SECONDS)
         try:
             await migrate(connection)
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
-        self._pool = await asyncpg.create_pool(
+        return await asyncpg.create_pool(
             self._dsn,
             min_size=1,
             max_size=CONNECTIONS_MAX,

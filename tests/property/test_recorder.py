@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from services.recorder.engine import RecorderEngine, StreamGap
 from services.recorder.records import Mark, Record, Rejected, read_message
 from services.recorder.state import Batch, Entry, OrderState, Place, PositionState
-
 from tests.recorded import entries, recorded_run
 
 
@@ -122,7 +122,7 @@ def test_any_bytes_are_told_apart(data: bytes, channel: str) -> None:
 def test_damaged_records_never_stop_the_engine(data: st.DataObject) -> None:
     """What a byte too many can do is a rejection, a fault that is named, or another record: never an exception."""
     run = recorded_run()
-    rank, channel, payload = data.draw(st.sampled_from(run.records[:200]))
+    _, channel, payload = data.draw(st.sampled_from(run.records[:200]))
     damaged = bytearray(payload)
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from nautilus_fleet.errors import EXIT_OK, FleetError, NoDataError, UsageError, VerifyError
@@ -24,8 +26,8 @@ def rebuild(*, env: str | None = None, only: str | None = None, json_: bool = Fa
       --json       print one JSON object on stdout: {env: {database: {before, after, equal, differs, seconds}}}
 
     Exit code 3 when something came out otherwise than it was: counts, the head of the chain, or the content. The
-    servers are those of FLEET_NATS_CONTROL, FLEET_POSTGRES and FLEET_VALKEY. A recorder that runs meanwhile does no
-    harm: it begins anew as well.
+    servers are those of FLEET_NATS_CONTROL, FLEET_POSTGRES and FLEET_VALKEY; where none of the last two is set, those
+    of the stack that runs here (`fleet up`). A recorder that runs meanwhile does no harm: it begins anew as well.
 
     Examples:
       fleet rebuild --env live
@@ -64,7 +66,7 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
     from services.recorder.source import SourceAway
 
     try:
-        settings = ProcessSettings.from_environ(("recorder",), {**os.environ, "FLEET_ENV": env or "live"})
+        settings = ProcessSettings.from_environ(("recorder",), {**_environment(), "FLEET_ENV": env or "live"})
         config = RecorderConfig.from_environ(os.environ)
         sinks = [sink for sink in make_sinks(settings, config) if only in (None, sink.name)]
         if not sinks:
@@ -91,6 +93,19 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
             await sink.close()
         if client is not None:
             await client.close()
+
+
+def _environment() -> dict[str, str]:
+    """Where the servers are: what is set, else the stack of this project."""
+    environ = dict(os.environ)
+    if environ.get("FLEET_POSTGRES") or environ.get("FLEET_VALKEY"):
+        return environ
+    from nautilus_fleet.stack.state import running_state
+
+    with contextlib.suppress(FleetError):
+        _, state = running_state(Path(environ.get("FLEET_PROJECT", ".")))
+        environ |= state.environment
+    return environ
 
 
 def _progress(database: str, place: int, end: int) -> None:

@@ -22,6 +22,7 @@ from nautilus_common.model.identifiers import (
     VenueOrderId,
 )
 from nautilus_common.model.values import Money, Price, Quantity
+
 from services.recorder.engine import UNREAD_MAX, RecorderEngine, StreamGap
 from services.recorder.state import GENESIS, Batch, Entry, Place
 
