@@ -4,6 +4,7 @@
     fleet:<env>:orders:open               set of the orders that may still be filled
     fleet:<env>:orders:closed             sorted set of the others, by their last stream sequence; the newest are kept
     fleet:<env>:positions                 hash: position id -> JSON of a `PositionState`
+    fleet:<env>:positions:closed          sorted set of the flat ones, likewise
     fleet:<env>:balances                  hash: account id -> JSON of an `AccountNow`
     fleet:<env>:position                  hash: the recorder's own place, `stream_seq` and `place` (JSON)
 
@@ -26,7 +27,7 @@ from services.recorder.sink import Census, SinkAway, SinkMoved, SinkRefused
 from services.recorder.state import Batch, OrderState, Place, PositionState
 
 CLOSED_KEPT = 100_000
-"""Closed orders that stay readable; older ones are in PostgreSQL."""
+"""Closed orders, and flat positions, that stay readable; older ones are in PostgreSQL."""
 
 SECONDS = 5.0
 SCAN_KEYS = 1_000
@@ -97,22 +98,41 @@ class HotSink:
             stands = await pipe.hget(place_key(env), "stream_seq")
             if int(stands or 0) != batch.before.stream_seq:
                 raise SinkMoved(f"Valkey: the place of {env} is {int(stands or 0)}, not {batch.before.stream_seq}")
-            closed = [order for order in batch.orders.values() if not order.is_open]
-            surplus = await pipe.zcard(closed_key(env)) + len(closed) - self._closed_kept if closed else 0
-            oldest = await pipe.zrange(closed_key(env), 0, surplus - 1) if surplus > 0 else []
+            closed = {key: order.last_seq for key, order in batch.orders.items() if not order.is_open}
+            flat = {key: position.last_seq for key, position in batch.positions.items() if not position.quantity}
+            old_orders = await self._oldest(pipe, closed_key(env), closed)
+            old_positions = await self._oldest(pipe, flat_key(env), flat)
             pipe.multi()
-            self._write_orders(pipe, env, batch, [key.decode() for key in oldest])
-            if batch.positions:
-                pipe.hset(positions_key(env), mapping={key: _encode(value) for key, value in batch.positions.items()})
+            self._write_orders(pipe, env, batch, closed, old_orders)
+            self._write_positions(pipe, env, batch, flat, old_positions)
             if batch.accounts:
                 pipe.hset(balances_key(env), mapping={key: _encode(value) for key, value in batch.accounts.items()})
             after = batch.after
             pipe.hset(place_key(env), mapping={"stream_seq": after.stream_seq, "place": _encode(after)})
             await pipe.execute()
 
-    def _write_orders(self, pipe: Any, env: str, batch: Batch, oldest: list[str]) -> None:
-        opened = [key for key, order in batch.orders.items() if order.is_open]
-        closed = {key: order.last_seq for key, order in batch.orders.items() if not order.is_open}
+    async def _oldest(self, pipe: Any, key: str, more: dict[str, int]) -> list[str]:
+        """Those of a sorted set that have to go when `more` come."""
+        surplus = await pipe.zcard(key) + len(more) - self._closed_kept if more else 0
+        found = await pipe.zrange(key, 0, surplus - 1) if surplus > 0 else []
+        return [name.decode() for name in found]
+
+    def _write_positions(self, pipe: Any, env: str, batch: Batch, flat: dict[str, int], oldest: list[str]) -> None:
+        if not batch.positions:
+            return
+        pipe.hset(positions_key(env), mapping={key: _encode(value) for key, value in batch.positions.items()})
+        held = [key for key in batch.positions if key not in flat]
+        if held:
+            pipe.zrem(flat_key(env), *held)
+        if flat:
+            pipe.zadd(flat_key(env), flat)
+        gone = [key for key in oldest if key not in batch.positions]
+        if gone:
+            pipe.zrem(flat_key(env), *gone)
+            pipe.hdel(positions_key(env), *gone)
+
+    def _write_orders(self, pipe: Any, env: str, batch: Batch, closed: dict[str, int], oldest: list[str]) -> None:
+        opened = [key for key in batch.orders if key not in closed]
         if batch.orders:
             pipe.mset({order_key(env, key): _encode(order) for key, order in batch.orders.items()})
         if opened:
@@ -206,6 +226,10 @@ def closed_key(env: str) -> str:
 
 def positions_key(env: str) -> str:
     return f"fleet:{env}:positions"
+
+
+def flat_key(env: str) -> str:
+    return f"fleet:{env}:positions:closed"
 
 
 def balances_key(env: str) -> str:

@@ -208,7 +208,7 @@ async def control_envs(client: Client) -> list[str]:
         request = json.dumps({"offset": len(found)}).encode()
         try:
             answer = json.loads((await client.request("$JS.API.STREAM.NAMES", request, timeout=CONNECT_SECONDS)).data)
-        except NatsError as error:
+        except (NatsError, OSError) as error:
             raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
         streams = answer.get("streams") or []
         found += streams

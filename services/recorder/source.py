@@ -19,7 +19,7 @@ import msgspec
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js import api
-from nats.js.errors import APIError, NotFoundError
+from nats.js.errors import NotFoundError
 
 from services.recorder.state import Entry
 
@@ -73,7 +73,7 @@ class StreamReader:
         request = json.dumps({"deleted_details": True}).encode() if deleted else b""
         try:
             answer = await self._client.request(f"$JS.API.STREAM.INFO.{self.stream}", request, timeout=API_SECONDS)
-        except NatsError as error:
+        except (NatsError, OSError) as error:
             raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
         info = json.loads(answer.data)
         if "error" in info:
@@ -106,7 +106,7 @@ class StreamReader:
             )
         except NotFoundError as error:
             raise StreamGone(f"NATS: there is no stream {self.stream}") from error
-        except (NatsError, APIError) as error:
+        except (NatsError, OSError) as error:
             raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
         self._consumer = info.name
 
@@ -120,11 +120,13 @@ class StreamReader:
         try:
             await subscription.unsubscribe()
             await self._js.delete_consumer(self.stream, consumer)
-        except (NatsError, APIError):
+        except (NatsError, OSError):
             pass
 
     async def read(self, wait_seconds: float) -> list[Entry]:
         """What has arrived, waiting for at most `wait_seconds`; SourceAway when reading must begin anew."""
+        if not self._client.is_connected:
+            raise SourceAway("NATS: the connection is lost; connecting again")
         if self._subscription is None or self._client.stats["reconnects"] != self._reconnects:
             await self.seek(self.next_seq)
         if not self._arrived:
@@ -165,7 +167,7 @@ class StreamReader:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self.stream}.{self._consumer}"
         try:
             await self._client.publish(subject, json.dumps(request).encode(), reply=self._subscription.subject)
-        except NatsError as error:
+        except (NatsError, OSError) as error:
             raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
 
     def _entry_of(self, message: Any) -> Entry | None:

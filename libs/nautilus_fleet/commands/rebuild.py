@@ -77,9 +77,12 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
     try:
         client = await connect(settings.nats_control, "fleet rebuild", within_s=CONNECT_SECONDS)
         there = await control_envs(client)
-        if env is not None and env not in there:
-            has = ", ".join(sorted(there)) or "none"
-            raise NoDataError(f"no environment {env!r}", where=settings.nats_control, remedy=f"there are: {has}")
+        if not there or (env is not None and env not in there):
+            what = "no environment" if env is None else f"no environment {env!r}"
+            has = ", ".join(sorted(there)) or "none; start a stack, or name its bus in FLEET_NATS_CONTROL"
+            raise NoDataError(
+                f"{what} has a control stream", where=_place(settings.nats_control), remedy=f"there are: {has}"
+            )
         done: dict[str, dict[str, Any]] = {}
         for name in [env] if env is not None else sorted(there):
             done[name] = {sink.name: await fold_again(client, name, sink, config, _progress) for sink in sinks}
@@ -106,6 +109,11 @@ def _environment() -> dict[str, str]:
         _, state = running_state(Path(environ.get("FLEET_PROJECT", ".")))
         environ |= state.environment
     return environ
+
+
+def _place(url: str) -> str:
+    """The address without user and password."""
+    return url.rpartition("@")[2].removeprefix("nats://")
 
 
 def _progress(database: str, place: int, end: int) -> None:

@@ -13,6 +13,9 @@ BEGIN
 EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 END $$;
 
+-- Whoever applies this connects for the recorder too, and steps down to the role.
+GRANT fleet_recorder TO CURRENT_USER;
+
 GRANT USAGE ON SCHEMA fleet TO fleet_recorder, fleet_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA fleet TO fleet_recorder, fleet_reader;
 GRANT INSERT ON fleet.event_log, fleet.fills, fleet.account_states, fleet.marks, fleet.rejected TO fleet_recorder;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ from typing import Any
 
 import nats
 import psutil
-from nautilus_common.servers import NatsServer, Postgres, Valkey
+from nautilus_common.servers import NatsServer, Postgres, Server, Valkey
 from nautilus_common.servers.children import start_child
 from nautilus_common.settings import ProcessSettings
 
@@ -78,6 +79,19 @@ def start_process(servers: Servers, env: str, home: Path, **more: str) -> Any:
         )
 
 
+async def recording(servers: Servers, env: str, home: Path, **more: str) -> Any:
+    """The same, and it has begun to record."""
+    log = home / "recorder.log"
+
+    def times() -> int:
+        return log.read_text().count(f"recording {env}") if log.exists() else 0
+
+    before = times()
+    process = start_process(servers, env, home, **more)
+    await eventually(lambda: times() > before, "it records")
+    return process
+
+
 class World:
     """One environment: its control stream, and what is in it."""
 
@@ -132,6 +146,14 @@ class Recording:
 
     async def __aexit__(self, *failure: object) -> None:
         await self.recorder.stop()
+
+
+def forget(server: Server) -> None:
+    """`rm -rf` of a server's data; its password and its log stay."""
+    for path in server.folder.iterdir():
+        if path.name in ("lock", "server.log") or "password" in path.name:
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 async def eventually(holds: Callable[[], bool | Awaitable[bool]], what: str, seconds: float = SECONDS) -> None:
