@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "bus check": ("bus", "check", "are servers and streams as they must be?"),
     "bus remove": ("bus", "remove", "delete the streams of a world"),
     "health": ("health", "health", "is a process ready? for health checks"),
+    "rebuild": ("rebuild", "rebuild", "fold PostgreSQL and Valkey again from the log, and compare"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 

@@ -92,12 +92,12 @@ async def test_a_role_hears_its_world_and_only_its_own_answers(servers: Servers,
 async def test_everybody_reads_the_streams(servers: Servers) -> None:
     admin = [await connect(server.url_of("fleet"), "test") for server in servers]
     await apply_streams(admin[0], admin[1], "r-read")
-    subject = subjects.subject("r-read", CHANNELS["evt.account"])
+    subject = subjects.subject("r-read", subjects.log(("risk",), "risk"))
     await admin[0].request(subject, b"record", timeout=2)
     for role in ROLES:
         connection = await connect(servers[0].url_of(role), "test")
         reader = await connection.jetstream().pull_subscribe(
-            "fleet.r-read.evt.>", stream="CTL_r-read", config=None, durable=None
+            "fleet.r-read.log.>", stream="CTL_r-read", config=None, durable=None
         )
         (message,) = await reader.fetch(1, timeout=2)
         assert (message.subject, message.data) == (subject, b"record")
