@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 
     from nautilus_common.health import Health
 
+GATHER_SECONDS = 0.05
+"""How long what was said may gather before it is made durable: the answer, which the replay waits for, has left."""
+
 BLOCKS_AHEAD = 64
 """Blocks of a replay that are held before they are shown."""
 
@@ -127,7 +130,7 @@ class EnvHost:
         self.env = env
         self.run = run
         self._control = control
-        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch)
+        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch, GATHER_SECONDS)
         self._reader: StreamReader | None = None
         self._data = data
         self._blocks: dict[int, Block] = {}
