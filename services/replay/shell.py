@@ -22,7 +22,6 @@ from nautilus_common import trips
 from nautilus_common.bus.connection import connect
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
-from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
@@ -161,7 +160,7 @@ class Replay:
             scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
             started = perf_counter()
             self._rows = 0
-            self._drive(scheduler, pace)
+            scheduler.drive(self.plan.start_ns, job.end_ns, pace.begin)
             result = self._result(scheduler, log, perf_counter() - started)
         finally:
             events.close()
@@ -186,26 +185,6 @@ class Replay:
         finally:
             await control.close()
             await data.close()
-
-    def _drive(self, scheduler: FleetScheduler, pace: Pace) -> None:
-        """Start, run, stop: the steps of a backtest, told to processes."""
-        start = self.plan.start_ns
-        by_role: dict[str, list[tuple[Proxy, Seat]]] = {}
-        for proxy in scheduler.proxies:
-            for seat in proxy.seats:
-                by_role.setdefault(seat.role, []).append((proxy, seat))
-        for role, is_awaited in (("execution_gateway", False), ("portfolio", False), ("strategy_host", True)):
-            for proxy, seat in sorted(by_role[role], key=lambda item: item[1].rank):
-                call = trips.Start(seat.engine, _tag(start, PHASE_START, seat.rank))
-                scheduler.tell(proxy, call, is_awaited=is_awaited)
-        pace.begin()
-        end = self.job.end_ns
-        scheduler.run(None if end is None else (end, PHASE_STOP))
-        last = max(start, scheduler.last_row_ns, *(proxy.last_ns for proxy in scheduler.proxies))
-        for proxy, seat in sorted(by_role["strategy_host"], key=lambda item: item[1].rank):
-            scheduler.tell(proxy, trips.Stop(seat.engine, _tag(last, PHASE_STOP, seat.rank)), is_awaited=True)
-        scheduler.settle()
-        scheduler.finish(max(last, *(proxy.last_ns for proxy in scheduler.proxies)))
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
         digest = log.digest()
@@ -252,10 +231,6 @@ def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], li
         taken[seat.role] = number + 1
         placed.setdefault(able[number % len(able)], []).append(seat.engine)
     return placed, missing
-
-
-def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
-    return (ts_ns, phase, rank, 0, 0, rank, 0)
 
 
 def main(arguments: list[str]) -> int:
