@@ -13,7 +13,9 @@ States: `starting`, `ready`, `waiting` (for a server: it goes on by itself), `fa
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -29,6 +31,9 @@ from services.recorder.state import Entry, Place
 LOG = logging.getLogger("fleet.recorder")
 
 READ_SECONDS = 0.5
+STALL_SECONDS = 5.0
+"""Without a commit for so long, a full backlog is told."""
+
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 2.0
 GAPS_MAX = 5
@@ -222,11 +227,17 @@ class Lane:
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
 
     async def _wait_for_room(self) -> None:
-        if not self._is_full():
-            return
-        self._wait("backlog", f"the backlog is full ({len(self._backlog)} messages, {self._backlog_bytes} bytes)")
-        async with self._changed:
-            await self._changed.wait_for(lambda: not self._is_full() or self._draining)
+        """Stop reading at the bound. While a database only has much to catch up with, that is no news."""
+        place, since = self.place.stream_seq, time.monotonic()
+        while self._is_full() and not self._draining:
+            if self.place.stream_seq != place:
+                place, since = self.place.stream_seq, time.monotonic()
+            elif "sink" in self._waits or time.monotonic() - since > STALL_SECONDS:
+                full = f"{len(self._backlog)} messages, {self._backlog_bytes} bytes"
+                self._wait("backlog", f"the backlog is full ({full}) and nothing is committed")
+            with contextlib.suppress(TimeoutError):
+                async with self._changed, asyncio.timeout(READ_SECONDS):
+                    await self._changed.wait_for(lambda: not self._is_full() or self._draining)
         self._wait("backlog", "")
 
     async def _take(self, entries: list[Entry]) -> None:

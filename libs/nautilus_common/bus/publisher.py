@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import nats.errors
 
+from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.messages import subjects
 
 if TYPE_CHECKING:
@@ -77,9 +78,17 @@ class Publisher:
     """Publishes the records of one process in one env. `say` never waits; `drained` and `flush` do."""
 
     def __init__(
-        self, client: Client, env: str, roles: tuple[str, ...], process: str, epoch: str, gather_seconds: float = 0.0
+        self,
+        client: Client,
+        env: str,
+        roles: tuple[str, ...],
+        process: str,
+        epoch: str,
+        faults: Faults = NO_FAULTS,
+        gather_seconds: float = 0.0,
     ) -> None:
         """`gather_seconds`: how long an entry may gather when nobody waits for it; an entry costs a sync to disk."""
+        self._faults = faults
         self._client = client
         self._env = env
         self._process = process
@@ -165,10 +174,13 @@ class Publisher:
                 if self._gather_seconds:
                     await self._let_gather()
                 entry, records = self._gather()
+                self._faults.reach("entry sent")
                 await self._send_until_durable(entry)
+                self._faults.reach("entry durable")
                 self._number = entry.number
                 self._published = entry.counts
                 await self._tell(records)
+                self._faults.reach("entry told")
                 if not self._waiting:
                     self._wake.clear()
                     self._hurry.clear()
