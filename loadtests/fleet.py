@@ -73,7 +73,9 @@ class Fleet:
 
     def rss_mb(self) -> dict[str, float]:
         """Resident memory of every process of the stack now, in MB (1e6 bytes)."""
-        return {name: round(psutil.Process(pid).memory_info().rss / 1e6, 1) for name, pid in self.stack.processes.items()}
+        return {
+            name: round(psutil.Process(pid).memory_info().rss / 1e6, 1) for name, pid in self.stack.processes.items()
+        }
 
     def replay(
         self,
@@ -107,10 +109,10 @@ def write_job(
     from nautilus_common.catalog.columns import DataColumns
     from nautilus_common.model.identifiers import InstrumentId
     from nautilus_common.plan import HostPlan
-    from services.replay.config import Job, Source
-    from services.replay.config import write_job as write
 
     from loadtests.workloads import INSTRUMENT, empty_engine
+    from services.replay.config import Job, Source
+    from services.replay.config import write_job as write
 
     data = dict(columns)
     ts = data.pop("ts")

@@ -1,4 +1,4 @@
-"""The strategies of the load tests over processes: by path, and made of data, as a host in another process needs them."""
+"""The strategies of the load tests over processes: by path and made of data, as a host elsewhere needs them."""
 
 from __future__ import annotations
 
