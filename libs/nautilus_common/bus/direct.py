@@ -85,7 +85,8 @@ class DirectClient(asyncio.Protocol):
                     if line.startswith(b"-ERR"):
                         raise WireError(f"{public(self._url)}: {line[5:].decode(errors='replace')}")
             except BaseException:
-                made.abort()
+                if not made.is_closing():
+                    made.abort()
                 raise
         self._greeting = None
         self._gone.clear()
