@@ -248,6 +248,8 @@ class EnvHost:
     def _lacks_blocks(self, request: trips.Request) -> bool:
         wanted = {n for call in request.calls if isinstance(call, trips.Feed) for n in call.numbers}
         self._wanted = wanted - self._blocks.keys()
+        if self._wanted:
+            self._arrived.clear()
         return bool(self._wanted)
 
     async def _blocks_arrived(self) -> None:
@@ -258,7 +260,6 @@ class EnvHost:
             await self._reader.start()
             self._tasks.append(asyncio.create_task(self._take_blocks(self._reader)))
         self._room.set()
-        self._arrived.clear()
         await self._arrived.wait()
 
     async def _take_blocks(self, reader: StreamReader) -> None:
