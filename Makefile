@@ -50,7 +50,7 @@ demo: $(READY) ## backtest the bundled sample market: table, tearsheet, and what
 	@$(BIN)/fleet backtest $(DEMO)/backtest.toml
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 check: $(READY) ## lint, format, types, import contracts, house rules
 	@$(BIN)/ruff check .
