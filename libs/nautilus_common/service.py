@@ -108,6 +108,7 @@ class Service:
         host = ReplayHost(
             control,
             data,
+            settings.nats_control,
             settings.name,
             self.epoch,
             self.builders,

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, perf_counter, time
+from time import monotonic, perf_counter, process_time, time
 from typing import Any
 
 import msgspec
@@ -161,10 +161,10 @@ class Replay:
             log = EventLog(events)
             pace = Pace(job, link, self.plan.start_ns)
             scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
-            started = perf_counter()
+            started, cpu = perf_counter(), process_time()
             self._rows = 0
             scheduler.drive(self.plan.start_ns, job.end_ns, pace.begin)
-            result = self._result(scheduler, log, perf_counter() - started)
+            result = self._result(scheduler, log, perf_counter() - started, process_time() - cpu)
         finally:
             events.close()
             market.close()
@@ -189,7 +189,7 @@ class Replay:
             await control.close()
             await data.close()
 
-    def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
+    def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float, cpu: float) -> dict[str, Any]:
         digest = log.digest()
         return {
             "run_id": self.job.run_id,
@@ -199,6 +199,7 @@ class Replay:
             "events": log.count,
             "rows": self._rows,
             "seconds": round(seconds, 6),
+            "cpu_seconds": round(cpu, 6),
             "trips": scheduler.trips,
             "processes": {proxy.process: [seat.engine for seat in proxy.seats] for proxy in scheduler.proxies},
         }

@@ -85,7 +85,9 @@ class Publisher:
         process: str,
         epoch: str,
         faults: Faults = NO_FAULTS,
+        gather_seconds: float = 0.0,
     ) -> None:
+        """`gather_seconds`: how long an entry may gather when nobody waits for it; an entry costs a sync to disk."""
         self._faults = faults
         self._client = client
         self._env = env
@@ -98,7 +100,9 @@ class Publisher:
         self._number = 0
         self._last = 0
         self._published: dict[int, int] = {}
+        self._gather_seconds = gather_seconds
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
@@ -134,6 +138,8 @@ class Publisher:
         self._records_waiting += len(new)
         self._idle.clear()
         self._wake.set()
+        if self._records_waiting >= ENTRY_RECORDS_MAX:
+            self._hurry.set()
 
     async def drained(self) -> None:
         """Wait while too much is waiting. Raises what has stopped the publisher."""
@@ -143,6 +149,8 @@ class Publisher:
 
     async def flush(self) -> int:
         """Wait until everything said is durable; the sequence of the last record. Raises what has stopped it."""
+        if not self._idle.is_set():
+            self._hurry.set()
         await self._idle.wait()
         self._raise()
         return self.last_sequence
@@ -163,22 +171,30 @@ class Publisher:
         try:
             while True:
                 await self._wake.wait()
-                self._wake.clear()
-                while self._waiting:
-                    entry, records = self._gather()
-                    self._faults.reach("entry sent")
-                    await self._send_until_durable(entry)
-                    self._faults.reach("entry durable")
-                    self._number = entry.number
-                    self._published = entry.counts
-                    await self._tell(records)
-                    self._faults.reach("entry told")
-                self._idle.set()
+                if self._gather_seconds:
+                    await self._let_gather()
+                entry, records = self._gather()
+                self._faults.reach("entry sent")
+                await self._send_until_durable(entry)
+                self._faults.reach("entry durable")
+                self._number = entry.number
+                self._published = entry.counts
+                await self._tell(records)
+                self._faults.reach("entry told")
+                if not self._waiting:
+                    self._wake.clear()
+                    self._hurry.clear()
+                    self._idle.set()
         except asyncio.CancelledError:
             raise
         except Exception as error:
             self.failure = error
             self._idle.set()
+
+    async def _let_gather(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._gather_seconds):
+                await self._hurry.wait()
 
     def _gather(self) -> tuple[Entry, list[Record]]:
         """The next entry: whole turns, as many as fit."""
