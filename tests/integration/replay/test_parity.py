@@ -12,8 +12,6 @@ from nautilus_fleet.stack.local import LocalStack
 from tests.integration.replay.conftest import fleet
 from tests.integration.replay.replaying import MAKERS, backtest_digest, load, replay
 
-pytestmark = pytest.mark.xdist_group("replay")
-
 CASES = (
     "usdjpy_ema_cross/backtest.toml",
     "usdjpy_ema_cross/backtest_rollover.toml",
