@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("nautilus_common", "services")
@@ -21,12 +22,11 @@ def package_version() -> str:
 @cache
 def code_digest() -> str:
     """SHA-256 over the sources of engines and what they stand on: 16 hexadecimal digits."""
-    import nautilus_common
-    import services
-
     whole = hashlib.sha256()
-    for package in (nautilus_common, services):
-        root = Path(next(iter(package.__path__)))
+    for name in PACKAGES:
+        spec = find_spec(name)
+        assert spec is not None and spec.submodule_search_locations, f"{name} is not a package here"
+        root = Path(next(iter(spec.submodule_search_locations)))
         for path in sorted(root.rglob("*.py")):
             whole.update(str(path.relative_to(root)).encode())
             whole.update(path.read_bytes())

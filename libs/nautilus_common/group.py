@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nautilus_common.bus.base import matches
 from nautilus_common.bus.memory import MemoryBus
-from nautilus_common.engine import INF, EngineError, Outbox, Tag
+from nautilus_common.engine import INF, MAX_NS, EngineError, Outbox, Tag
 from nautilus_common.plan import Seat, heard_by
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from nautilus_common.engine import Engine
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
+
+SAID_MAX = 1_000
+"""Messages in one go of a group: what was said has to travel, and a message between processes has a bound."""
 
 Said = tuple[Tag, str, "Message"]
 
@@ -72,19 +75,21 @@ class Group:
         return smallest
 
     def handle(self, tag: Tag, channel: str, message: Message) -> bool:
-        """Take a message from outside. True when that made a member say something to the outside.
+        """Take a message from outside. True when that, or something below it, made a member speak to the outside.
 
-        Whoever holds the group has let it run everything below `tag`, but for what only members without a horizon of
-        their own have still to hear: that is delivered now.
+        Whoever holds the group has let it run every turn and step below that of `tag`; of the same step, what members
+        have said to each other below `tag` is delivered first.
         """
-        if self._bus.next_tag() < tag and self.run(tag[:-1]):
-            raise EngineError(f"{self.engines[0].name}: a member spoke before {tag}, against its horizon")
-        return self._deliver(tag, channel, message)
+        spoke = self._bus.next_tag() < tag and self.run(tag[:-1], MAX_NS)
+        return self._deliver(tag, channel, message) or spoke
 
-    def run(self, until: Tag) -> bool:
-        """Take everything inside with tags <= `until`, in tag order; stop when something was said to the outside."""
+    def run(self, until: Tag, said_max: int = SAID_MAX) -> bool:
+        """Take everything inside with tags <= `until`, in tag order; stop when something was said to the outside.
+
+        It may stop before, after `said_max` messages between members: then the horizon says that there is more.
+        """
         bus = self._bus
-        while True:
+        while len(self.said) < said_max:
             message = bus.next_tag()
             engine, horizon, second = self._smallest()
             if min(message, horizon) > until or min(message, horizon) >= INF:
@@ -96,13 +101,14 @@ class Group:
                 spoke = self._run_engine(engine, min(until, message, second, self._frontier))
             if spoke:
                 return True
+        return False
 
     def run_silently(self, until: Tag) -> None:
         """Let every member take all that it has up to `until`, at which nobody speaks to the outside.
 
         Raises EngineError when somebody does: a horizon was wrong.
         """
-        if self.run(until):
+        if self.run(until, MAX_NS):
             raise EngineError(f"{self.said[-1][1]}: spoken before {until}, against the horizon")
         self._run_silently(until)
 

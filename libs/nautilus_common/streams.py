@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 HISTORY_ROWS = 10_000
-"""Rows of the past that stay readable when a block is replaced (the depth of `cache.quote_ticks`)."""
+"""Rows of the past that a strategy host keeps readable when a block is replaced (the depth of `cache.quote_ticks`)."""
+
+NEWEST_ROW = 1  # who only asks for the newest row keeps no more of the past
 
 VENUE_MICRO = 0  # the venue takes a row first, so that the fills of a row are seen before the row
 OTHERS_MICRO = 1
@@ -37,12 +39,24 @@ class StreamSpec(msgspec.Struct, frozen=True):
 class StreamView:
     """The visible rows of one stream and how many of them its engine has taken."""
 
-    __slots__ = ("_views", "block", "columns", "end", "first_row", "length", "past", "pos", "row_step", "spec", "ts")
+    __slots__ = (
+        "_history_rows",
+        "_views",
+        "columns",
+        "end",
+        "first_row",
+        "length",
+        "past",
+        "pos",
+        "row_step",
+        "spec",
+        "ts",
+    )
 
-    def __init__(self, spec: StreamSpec, micro: int, data_rank: int) -> None:
+    def __init__(self, spec: StreamSpec, micro: int, data_rank: int, history_rows: int = NEWEST_ROW) -> None:
         self.spec = spec
         self.row_step = (micro, data_rank, 0)
-        self.block: Block | None = None
+        self._history_rows = history_rows
         self.columns: dict[str, np.ndarray] = {}
         self._views: dict[str, memoryview] = {}
         self.ts: memoryview = memoryview(b"").cast("q")
@@ -59,23 +73,34 @@ class StreamView:
             raise AssertionError(f"stream {self.spec.rank}: {left} rows were not taken before the next block")
         if self.length:
             self._keep_past()
-        self.block = block
-        self.columns = block.columns
-        self._views = {name: memoryview(column) for name, column in block.columns.items()}  # type: ignore[arg-type]
-        self.ts = self._views["ts_init"]
-        self.length = len(self.ts)
+        self._show(block.columns)
         self.first_row = block.first_row
         self.pos = 0
         self.end = block.end
 
+    def _show(self, columns: dict[str, np.ndarray]) -> None:
+        self.columns = columns
+        self._views = {name: memoryview(column) for name, column in columns.items()}  # type: ignore[arg-type]
+        self.ts = self._views["ts_init"] if columns else memoryview(b"").cast("q")
+        self.length = len(self.ts)
+
     def _keep_past(self) -> None:
         import numpy as np
 
+        wanted = self._history_rows
         for name, column in self.columns.items():
-            tail = column[-HISTORY_ROWS:]
-            if len(tail) < HISTORY_ROWS and name in self.past:
-                tail = np.concatenate([self.past[name][-(HISTORY_ROWS - len(tail)) :], tail])
+            tail = column[-wanted:]
+            if len(tail) < wanted and name in self.past:
+                tail = np.concatenate([self.past[name][-(wanted - len(tail)) :], tail])
             self.past[name] = tail.copy()
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: getattr(self, name) for name in self.__slots__ if name not in ("_views", "length", "ts")}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        for name, value in state.items():
+            setattr(self, name, value)
+        self._show(self.columns)
 
     def value(self, name: str, back: int = 0) -> int:
         """Column `name` of the row taken `back` rows ago; IndexError when there is none."""
@@ -153,9 +178,11 @@ class StreamView:
 class MarketView:
     """All streams as one engine sees them, at the tag it has reached."""
 
-    def __init__(self, specs: list[StreamSpec], data_rank: int, micro: int = OTHERS_MICRO) -> None:
-        self._made_of = (specs, data_rank, micro)
-        self.streams = [StreamView(spec, micro, data_rank) for spec in specs]
+    def __init__(
+        self, specs: list[StreamSpec], data_rank: int, micro: int = OTHERS_MICRO, history_rows: int = NEWEST_ROW
+    ) -> None:
+        self._made_of = (specs, data_rank, micro, history_rows)
+        self.streams = [StreamView(spec, micro, data_rank, history_rows) for spec in specs]
         self._next_ns = MAX_NS  # time of the earliest row that was not taken
         self._quotes: dict[InstrumentId, list[StreamView]] = {}
         self._trades: dict[InstrumentId, list[StreamView]] = {}
@@ -169,9 +196,9 @@ class MarketView:
         return MarketView(*self._made_of)
 
     def feed(self, block: Block) -> None:
-        """Show a block; a view that several engines share is shown it once."""
+        """Show a block; a view that several engines share is shown it by each, and takes it once."""
         stream = self.streams[block.stream]
-        if stream.block is not block:
+        if block.first_row >= stream.first_row + stream.length:
             stream.feed(block)
             self._next_ns = 0
 

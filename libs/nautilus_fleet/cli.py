@@ -24,10 +24,15 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "data import": ("data", "import_", "import CSV or Parquet files into a catalogue"),
     "data check": ("data", "check", "find gaps, duplicates and disorder"),
     "serve": ("serve", "serve", "one process of the fleet, with one role or several"),
+    "up": ("stack", "up", "start servers and services on this machine"),
+    "status": ("stack", "status", "how each process of the stack is"),
+    "logs": ("stack", "logs", "what the processes of the stack have written"),
+    "down": ("stack", "down", "stop the stack"),
     "bus apply": ("bus", "apply", "make the streams of a world on the nats-servers"),
     "bus check": ("bus", "check", "are servers and streams as they must be?"),
     "bus remove": ("bus", "remove", "delete the streams of a world"),
     "health": ("health", "health", "is a process ready? for health checks"),
+    "rebuild": ("rebuild", "rebuild", "fold PostgreSQL and Valkey again from the log, and compare"),
     "doctor": ("doctor", "doctor", "what is installed, what is missing, what mends it"),
 }
 

@@ -67,6 +67,10 @@ class ExecutionEngine:
         self._out: Outbox | None = None
         self._cause: Tag = ()
 
+    def __getstate__(self) -> dict[str, object]:
+        """What a snapshot keeps: the outbox is given anew with each call."""
+        return {**self.__dict__, "_out": None}
+
     def start(self, ts_ns: int) -> None:
         """The run begins at `ts_ns`: the first posting of interest is the next one after it."""
         if self.config.rollover_rates is not None:

@@ -127,12 +127,13 @@ class Proxy:
         return self._arrived.pop(number, None)
 
     def resend_after(self, number: int) -> None:
-        """The process has carried out everything up to `number`: send it the rest."""
+        """The process has carried out everything up to `number`: send it the rest, and what was not answered here."""
         first = self._kept[0][0] if self._kept else self.sent + 1
-        if number + 1 < first:
+        after = min(number, max(self.collected, len(self._logged)))
+        if after + 1 < first and after < self.sent:
             raise NeedHistory(self.process)
         for kept, data in self._kept:
-            if kept > number:
+            if kept > after:
                 self._link.send(self, data)
 
 

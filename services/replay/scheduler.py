@@ -93,20 +93,29 @@ class FleetScheduler(Scheduler):
     # -- the loop's steps ----------------------------------------------------------------------------------------------
 
     def _deliver_turn(self, tag: Tag) -> None:
-        """One message at a time: what members of a group say to each other is in their horizon, not on this bus."""
+        """Deliver every message of the smallest turn and step at once: whatever they cause comes in a later step.
+
+        What members of a group say to each other is in their horizon, not on this bus; they sort it in.
+        """
         self._pace(tag[0])
-        said, channel, message = self._bus.pop()
-        record: Any = message  # on this bus messages are their bytes
-        key = (channel, said[5])
-        known = self._answering.get(key)
-        if known is None:
-            known = self._answering[key] = self._who_hears(channel, self._home[said[5]])
-        hearing, answering = known
-        call = trips.Handle(msgspec.Raw(record))
-        for proxy in hearing:
-            proxy.add(call)
-            if proxy.reactive and proxy.queued >= QUEUED_MAX and proxy not in answering:
-                self._send_unawaited(proxy)
+        bus = self._bus
+        step = tag[:5]
+        answering: list[Proxy] = []
+        while bus.next_tag()[:5] == step:
+            said, channel, message = bus.pop()
+            record: Any = message  # on this bus messages are their bytes
+            key = (channel, said[5])
+            known = self._answering.get(key)
+            if known is None:
+                known = self._answering[key] = self._who_hears(channel, self._home[said[5]])
+            call = trips.Handle(msgspec.Raw(record))
+            for proxy in known[0]:
+                proxy.add(call)
+                if proxy.reactive and proxy.queued >= QUEUED_MAX and proxy not in answering:
+                    self._send_unawaited(proxy)
+            for proxy in known[1]:
+                if proxy not in answering:
+                    answering.append(proxy)
         if not answering:
             return
         until = None

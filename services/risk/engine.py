@@ -75,9 +75,10 @@ class RiskEngine:
         order = command.order
         reason = self._reason(command, tag[0])
         venue = order.instrument_id.venue
+        # Known even if it is denied, until that is folded: so it is in the ledger of whoever else saw the command.
+        self.ledger.on_submitted(order)
         if reason is None:
             self._seen.add(order.client_order_id)
-            self.ledger.on_submitted(order)
             out.say(tag, _commands(venue), OrderApproved(command, tag[0]))
             return
         denied = OrderDenied(

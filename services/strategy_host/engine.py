@@ -26,7 +26,7 @@ from nautilus_common.strategy.clock import Clock, Timer
 from nautilus_common.strategy.log import Logger, LogSettings
 from nautilus_common.strategy.portfolio import Portfolio
 from nautilus_common.strategy.strategy import Strategy
-from nautilus_common.streams import MarketView, StreamSpec
+from nautilus_common.streams import HISTORY_ROWS, MarketView, StreamSpec
 
 from services.strategy_host.bars import BarSource
 from services.strategy_host.failure import describe_failure
@@ -65,7 +65,7 @@ class StrategyHostEngine:
         self.rank = rank
         self.trader_id = trader_id
         self.instruments = instruments
-        self.view = MarketView(specs, data_rank)
+        self.view = MarketView(specs, data_rank, history_rows=HISTORY_ROWS)
         self.ledger = ledger
         self.order_index = OrderIndex()
         self.cache = Cache(self, self.order_index)
@@ -180,7 +180,7 @@ class StrategyHostEngine:
                 return
         self._index = -1
         self.view.advance(until)
-        self.ledger.market.advance(until)
+        self.ledger.market.advance(until)  # it may be the host's own
 
     def handle(self, tag: Tag, message: Message, out: Outbox) -> None:
         self._ahead = None
@@ -198,6 +198,15 @@ class StrategyHostEngine:
                 raise EngineError(f"{self.name} takes orders and their events, not {type(message).__name__}")
         if self._said:
             self._flush(tag, out)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a snapshot keeps: rows made ahead and what was found ahead are made again."""
+        self.view.advance(self._tag)  # the next window begins after the last row that was delivered
+        return {**self.__dict__, "_ahead": None}
+
+    def log_to(self, log: LogSettings) -> None:
+        """Write the log of all components as `log` says: a host that was loaded from a snapshot has no sink."""
+        self._log_settings.sink, self._log_settings.level = log.sink, log.level
 
     @property
     def unmet_subscriptions(self) -> list[str]:

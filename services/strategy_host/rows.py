@@ -64,6 +64,14 @@ class RowQueue:
         self.pos = 0
         self.size = 0
 
+    def __getstate__(self) -> dict[str, object]:
+        """Kept without the window; the host brings its view to where the window stands first."""
+        return {"streams": self.streams}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.streams = state["streams"]
+        self.clear()
+
     def fill(self, frontier: Tag) -> bool:
         """Make the next window when this one is used up; False when no wanted row is visible below `frontier`."""
         if self.pos < self.size:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nautilus_common.aggregation import BarOptions
@@ -214,12 +215,10 @@ def _ordered(actors: list[Actor]) -> list[Actor]:
 
 def _after(updates: list[Callable[[Any], None]], handler: Callable[[Any], None]) -> Callable[[Any], None]:
     """`handler`, after each of `updates` has taken the same object."""
-    if not updates:
-        return handler
+    return partial(_update_then_handle, updates, handler) if updates else handler
 
-    def update_then_handle(item: Any) -> None:
-        for update in updates:
-            update(item)
-        handler(item)
 
-    return update_then_handle
+def _update_then_handle(updates: list[Callable[[Any], None]], handler: Callable[[Any], None], item: Any) -> None:
+    for update in updates:
+        update(item)
+    handler(item)

@@ -32,8 +32,8 @@ class Silent:
         return lambda *args, **kwargs: None
 
 
-def run_case(name: str, data: Path, event_log: Path | None = None, block_rows: int | None = None) -> Any:
-    """The finished `BacktestEngine` of a case."""
+def build_case(name: str, data: Path, event_log: Path | None = None, block_rows: int | None = None) -> Any:
+    """(the `BacktestEngine` of a case, not run; the start and end of its run)."""
     from nautilus_fleet.config_source import load_config
     from nautilus_fleet.market import load_market
     from nautilus_fleet.runner import build_engine
@@ -42,7 +42,13 @@ def run_case(name: str, data: Path, event_log: Path | None = None, block_rows: i
     overrides = [] if block_rows is None else [f"data.block_rows={block_rows}"]
     loaded = load_config(EXAMPLES / CASES[name], overrides, {**os.environ, "FLEET_DATA": str(data)})
     engine = build_engine(loaded, load_market(loaded, Silent()), load_strategies(loaded), event_log, Silent())
-    engine.run(start=loaded.model.run.start, end=loaded.model.run.end)
+    return engine, loaded.model.run.start, loaded.model.run.end
+
+
+def run_case(name: str, data: Path, event_log: Path | None = None, block_rows: int | None = None) -> Any:
+    """The finished `BacktestEngine` of a case."""
+    engine, start, end = build_case(name, data, event_log, block_rows)
+    engine.run(start=start, end=end)
     return engine
 
 

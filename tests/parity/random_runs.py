@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -417,10 +418,12 @@ class Changer(Base):
 STRATEGIES = {cls.__name__: cls for cls in (Maker, Stopper, Trader, Changer)}
 
 
-def build(plan: Plan, wishes: list[int] | None = None) -> BacktestEngine:
+def build(plan: Plan, wishes: list[int] | None = None, event_log: Path | None = None) -> BacktestEngine:
     """A backtest engine with everything of `plan` added, not run."""
     wishes = [] if wishes is None else wishes
-    engine = BacktestEngine(BacktestEngineConfig(block_rows=plan.block_rows, equity_interval_ns=3 * SECOND))
+    engine = BacktestEngine(
+        BacktestEngineConfig(block_rows=plan.block_rows, equity_interval_ns=3 * SECOND, event_log=event_log)
+    )
     instruments = instruments_of(plan)
     for name in dict.fromkeys(instrument.id.venue.value for instrument in instruments):
         engine.add_venue(

@@ -15,7 +15,7 @@ from nautilus_common.messages.blocks import Block
 from nautilus_common.messages.commands import CarryOutHeld
 from nautilus_common.model.identifiers import InstrumentId
 from nautilus_common.scheduler import Scheduler
-from nautilus_common.streams import StreamSpec, StreamView
+from nautilus_common.streams import HISTORY_ROWS, StreamSpec, StreamView
 
 INSTRUMENT = InstrumentId.from_str("AUD/USD.SIM")
 DATA_RANK = 3
@@ -62,8 +62,8 @@ def test_a_feedback_loop_names_the_engine_and_the_message():
 # -- streams ---------------------------------------------------------------------------------------------------------
 
 
-def view_of(times: list[int], rank: int, micro: int, first_row: int = 0) -> StreamView:
-    view = StreamView(StreamSpec(rank, "trade", INSTRUMENT), micro, DATA_RANK)
+def view_of(times: list[int], rank: int, micro: int, first_row: int = 0, history_rows: int = 1) -> StreamView:
+    view = StreamView(StreamSpec(rank, "trade", INSTRUMENT), micro, DATA_RANK, history_rows)
     ts = np.array(times, np.int64)
     names = ("ts_event", "ts_init", "price", "size", "aggressor", "trade_id")
     view.feed(Block(rank, "trade", INSTRUMENT, None, first_row, dict.fromkeys(names, ts), INF))
@@ -102,7 +102,7 @@ def test_stop_is_the_first_row_above_a_tag(times, rank, micro, first_row, tag, l
 
 
 def test_rows_of_the_past_stay_readable():
-    view = view_of([1, 2, 3], 0, 1)
+    view = view_of([1, 2, 3], 0, 1, history_rows=HISTORY_ROWS)
     with pytest.raises(AssertionError, match="3 rows were not taken"):
         view_of([1, 2, 3], 0, 1).feed(Block(0, "trade", INSTRUMENT, None, 3, view.columns, INF))
     view.pos = 3
@@ -114,6 +114,15 @@ def test_rows_of_the_past_stay_readable():
     assert [view.value("price", back) for back in range(4)] == [7, 3, 2, 1]
     with pytest.raises(IndexError):
         view.value("price", 4)
+
+
+def test_who_asks_for_the_newest_row_only_keeps_no_more():
+    view = view_of([1, 2, 3], 0, 1)
+    view.pos = 3
+    view.feed(Block(0, "trade", INSTRUMENT, None, 3, dict.fromkeys(view.columns, np.array([7], np.int64)), INF))
+    assert view.value("price") == 3
+    with pytest.raises(IndexError):
+        view.value("price", 1)
 
 
 # -- bus -------------------------------------------------------------------------------------------------------------

@@ -1,15 +1,18 @@
-"""What a process says, made durable: atomic batches, each with the mark of what caused it.
+"""What a process takes and says, made durable: the entries of its log.
 
-A batch is all or nothing and costs one sync to disk. While one is on its way the next one gathers, so that a slow disk
-makes larger batches and not a longer queue. The mark in front of each batch carries the expected sequence of the mark
-before it: of two processes that both think that they are the same engine the server refuses one, whatever the time
-between them. Nothing here depends on the server's duplicate window.
+An entry is one message: the inputs that were taken and the records that they caused. It is stored or not, as a whole,
+with one sync to disk; while one is on its way the next one gathers, so that a slow disk makes larger entries and not a
+longer queue. Each says which sequence the entry before it has: of two processes that both think that they are the same
+one the server refuses one, whatever the time between them. Nothing here depends on the server's duplicate window.
+
+When an entry is durable its records are also published one by one on their ordinary subjects, for whoever listens.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections import deque
 from collections.abc import Sequence
@@ -18,14 +21,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import nats.errors
 
+from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.messages import subjects
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
 
-BATCH_MAX = 1000
-"""Messages of one atomic batch, the mark included: the server's limit."""
-BATCH_BYTES_MAX = 4 << 20
+ENTRY_RECORDS_MAX = 4_000
+ENTRY_BYTES_MAX = 4 << 20
 WAITING_MAX = 50_000
 """Records that wait to be published before whoever speaks has to wait too."""
 ACK_SECONDS = 2.0
@@ -34,16 +37,22 @@ RETRY_SECONDS = 0.05
 _ENCODE = msgspec.msgpack.Encoder().encode
 
 
-class Mark(msgspec.Struct, frozen=True):
-    """What a process has taken (`inputs`: live only, a replay has its requests) and how much it has said with it."""
+class Entry(msgspec.Struct, frozen=True):
+    """One entry of a process's log: what it has taken (live only; a replay has its requests) and said.
+
+    `counts` holds, by rank, how much each of its engines has said with this entry; `ts` is the clock of the process.
+    """
 
     process: str
     epoch: str
     number: int
     counts: dict[int, int]
     inputs: list[Any]
+    records: list[msgspec.Raw]
     ts: int
 
+
+decode_entry = msgspec.msgpack.Decoder(Entry).decode
 
 Record = tuple[int, int, str, bytes]
 """(rank, seq, channel, encoded record)"""
@@ -57,9 +66,6 @@ class Turn(NamedTuple):
     ts: int
 
 
-decode_mark = msgspec.msgpack.Decoder(Mark).decode
-
-
 class FencedError(Exception):
     """Another process speaks under our name: this one has to stop."""
 
@@ -71,33 +77,42 @@ class PublishError(Exception):
 class Publisher:
     """Publishes the records of one process in one env. `say` never waits; `drained` and `flush` do."""
 
-    def __init__(self, client: Client, env: str, process: str, epoch: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        env: str,
+        roles: tuple[str, ...],
+        process: str,
+        epoch: str,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        self._faults = faults
         self._client = client
         self._env = env
         self._process = process
         self._epoch = epoch
-        self._subject = subjects.subject(env, subjects.mark(process))
+        self._subject = subjects.subject(env, subjects.log(roles, process))
         self._stream = subjects.control_stream(env)
         self._waiting: deque[Turn] = deque()
         self._records_waiting = 0
         self._number = 0
-        self._mark_sequence = 0
+        self._last = 0
         self._published: dict[int, int] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
-        self._batches = 0
         self.last_sequence = 0
         self.failure: Exception | None = None
+        self.trouble = ""  # why the server does not store now, in its words
 
     # -- for the process -----------------------------------------------------------------------------------------------
 
-    async def start(self) -> Mark | None:
-        """Find out where our name left off, then begin to publish. The last mark, if there is one."""
-        mark = await self._recover()
+    async def start(self) -> Entry | None:
+        """Find out where our name left off, then begin to publish. Its last entry, if there is one."""
+        entry = await self._recover()
         self._task = asyncio.create_task(self._publish_for_ever())
-        return mark
+        return entry
 
     @property
     def published(self) -> dict[int, int]:
@@ -142,7 +157,7 @@ class Publisher:
         if self.failure is not None:
             raise self.failure
 
-    # -- batches -------------------------------------------------------------------------------------------------------
+    # -- entries -------------------------------------------------------------------------------------------------------
 
     async def _publish_for_ever(self) -> None:
         try:
@@ -150,7 +165,14 @@ class Publisher:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._waiting:
-                    await self._publish_batch()
+                    entry, records = self._gather()
+                    self._faults.reach("entry sent")
+                    await self._send_until_durable(entry)
+                    self._faults.reach("entry durable")
+                    self._number = entry.number
+                    self._published = entry.counts
+                    await self._tell(records)
+                    self._faults.reach("entry told")
                 self._idle.set()
         except asyncio.CancelledError:
             raise
@@ -158,17 +180,17 @@ class Publisher:
             self.failure = error
             self._idle.set()
 
-    async def _publish_batch(self) -> None:
+    def _gather(self) -> tuple[Entry, list[Record]]:
+        """The next entry: whole turns, as many as fit."""
         batch: list[Record] = []
         inputs: list[Any] = []
-        size = 0
-        ts = 0
+        size = ts = 0
         waiting = self._waiting
-        while waiting and len(batch) < BATCH_MAX - 1 and size < BATCH_BYTES_MAX:
+        while waiting and len(batch) < ENTRY_RECORDS_MAX and size < ENTRY_BYTES_MAX:
             turn = waiting.popleft()
             inputs += turn.inputs
             ts = turn.ts
-            room = BATCH_MAX - 1 - len(batch)
+            room = ENTRY_RECORDS_MAX - len(batch)
             if len(turn.records) > room:  # the rest goes next; a restart would say it again from the same inputs
                 waiting.appendleft(Turn([], turn.records[room:], ts))
             batch += turn.records[:room]
@@ -177,71 +199,59 @@ class Publisher:
         counts = dict(self._published)
         for rank, seq, _, _ in batch:
             counts[rank] = seq
-        number = self._number + 1
-        mark = Mark(self._process, self._epoch, number, counts, inputs, ts)
-        await self._send_until_durable(mark, batch)
-        self._number = number
-        self._published = counts
+        said = [msgspec.Raw(record[3]) for record in batch]
+        return Entry(self._process, self._epoch, self._number + 1, counts, inputs, said, ts), batch
 
-    async def _send_until_durable(self, mark: Mark, batch: list[Record]) -> None:
+    async def _send_until_durable(self, entry: Entry) -> None:
+        data = _ENCODE(entry)
         while True:
+            expected = {"Nats-Expected-Last-Subject-Sequence": str(self._last)}
             try:
-                answer = await self._send(mark, batch)
+                reply = await self._client.request(self._subject, data, timeout=ACK_SECONDS, headers=expected)
+                answer = json.loads(reply.data) if reply.data else None
             except (nats.errors.Error, OSError, TimeoutError):
                 answer = None
-            if answer is None:  # sent, lost, or sent and its answer lost: the stream knows
+            if answer is None:  # never stored, or stored and the answer lost: the stream knows
                 await asyncio.sleep(RETRY_SECONDS)
                 found = await self._recover()
-                if found is not None and (found.epoch, found.number) == (mark.epoch, mark.number):
+                if found is not None and (found.epoch, found.number) == (entry.epoch, entry.number):
                     return
+                self._check_fence(found, entry)
                 continue
             error = answer.get("error")
             if error is None:
-                self.last_sequence = int(answer["seq"])
-                self._mark_sequence = self.last_sequence - len(batch)
+                self._last = self.last_sequence = int(answer["seq"])
                 return
             if error.get("err_code") in (10071, 10164):
-                await self._settle_conflict(mark)
-                return
-            if error.get("code") == 503:
+                found = await self._recover()
+                if found is not None and (found.epoch, found.number) == (entry.epoch, entry.number):
+                    return
+                self._check_fence(found, entry)
+                continue
+            if error.get("code") == 503:  # no space, or no leader: it may pass
+                self.trouble = str(error.get("description"))
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
-            raise PublishError(f"{self._stream} refuses a batch of {self._process}: {error.get('description')}")
+            raise PublishError(f"{self._stream} refuses an entry of {self._process}: {error.get('description')}")
 
-    async def _settle_conflict(self, mark: Mark) -> None:
-        """The last mark is not the one we expected: ours, whose answer was lost, or somebody else's."""
-        found = await self._recover()
-        if found is None or (found.epoch, found.number) != (mark.epoch, mark.number):
-            other = "nobody" if found is None else f"start {found.epoch}, mark {found.number}"
+    def _check_fence(self, found: Entry | None, entry: Entry) -> None:
+        """The last entry under our name must be the one before ours: entries are numbered over all starts."""
+        number = 0 if found is None else found.number
+        if number != entry.number - 1:
+            other = "nothing" if found is None else f"start {found.epoch}, entry {found.number}"
             raise FencedError(
-                f"another process speaks as '{self._process}' in {self._env} ({other}); this one (start {self._epoch}, "
-                f"mark {mark.number}) stops. Stop one of them, or give it another FLEET_NAME"
+                f"another process speaks as '{self._process}' in {self._env} (last there: {other}); this one (start "
+                f"{self._epoch}, entry {entry.number}) stops. Stop one of them, or give it another FLEET_NAME"
             )
 
-    async def _send(self, mark: Mark, batch: list[Record]) -> dict[str, Any] | None:
-        client = self._client
-        expected = {"Nats-Expected-Last-Subject-Sequence": str(self._mark_sequence)}
-        if not batch:
-            reply = await client.request(self._subject, _ENCODE(mark), timeout=ACK_SECONDS, headers=expected)
-            return _answer(reply.data)
-        self._batches += 1
-        name = f"{self._process[:20]}-{self._epoch}-{mark.number}-{self._batches}"
-        head = {"Nats-Batch-Id": name, "Nats-Batch-Sequence": "1", **expected}
-        await client.publish(self._subject, _ENCODE(mark), headers=head)
-        last = len(batch) - 1
-        for index, (_, _, channel, data) in enumerate(batch):
-            head = {"Nats-Batch-Id": name, "Nats-Batch-Sequence": str(index + 2)}
-            subject = subjects.subject(self._env, channel)
-            if index < last:
-                await client.publish(subject, data, headers=head)
-                continue
-            head["Nats-Batch-Commit"] = "1"
-            reply = await client.request(subject, data, timeout=ACK_SECONDS, headers=head)
-            return _answer(reply.data)
-        return None
+    async def _tell(self, records: list[Record]) -> None:
+        """Publish records for whoever listens; who must not miss one reads the stream."""
+        with contextlib.suppress(nats.errors.Error, OSError):
+            for _, _, channel, data in records:
+                await self._client.publish(subjects.subject(self._env, channel), data)
 
-    async def _recover(self) -> Mark | None:
-        """Ask the stream for our last mark, as often as it takes."""
+    async def _recover(self) -> Entry | None:
+        """Ask the stream for our last entry, as often as it takes."""
         request = json.dumps({"last_by_subj": self._subject}).encode()
         while True:
             try:
@@ -256,19 +266,14 @@ class Publisher:
             if error is None:
                 break
             if error.get("err_code") == 10037:  # no message found: nothing was ever said under our name
-                self._mark_sequence, self._number, self._published = 0, 0, {}
+                self._last, self._number, self._published = 0, 0, {}
                 return None
             if error.get("err_code") == 10059:
                 raise PublishError(f"there is no stream {self._stream}; fleet bus apply --env {self._env} makes it")
             await asyncio.sleep(RETRY_SECONDS)
-        mark = decode_mark(base64.b64decode(answer["message"]["data"]))
-        self._mark_sequence = int(answer["message"]["seq"])
-        self._number = mark.number
-        self._published = dict(mark.counts)
-        self.last_sequence = max(self.last_sequence, self._mark_sequence)
-        return mark
-
-
-def _answer(data: bytes) -> dict[str, Any] | None:
-    found: dict[str, Any] = json.loads(data) if data else {}
-    return found or None
+        entry = decode_entry(base64.b64decode(answer["message"]["data"]))
+        self._last = int(answer["message"]["seq"])
+        self._number = entry.number
+        self._published = dict(entry.counts)
+        self.last_sequence = max(self.last_sequence, self._last)
+        return entry

@@ -19,6 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import msgspec
 import numpy as np
 
 from nautilus_common.catalog.columns import (
@@ -115,12 +116,14 @@ class Catalog:
         *,
         allow_crossed: bool = False,
         source: str | None = None,
+        source_seq: int | None = None,
     ) -> CatalogEntry:
         """Store raw columns, or an iterator or wrangler's result of them in order of time; return what there is now.
 
         mode "new": the time must not overlap what is stored; "append": it must not begin before the end of that;
         "replace": all that is stored of the same kind and instrument (or bar type) goes. Writing what is stored
         already changes nothing, in every mode. The columns are checked as by `validate_columns`.
+        `source_seq` is kept with the rows, in the same swap: `last_source_seq` gives it back after any death.
         """
         key = _key(kind, instrument.id, bar_type)
         if mode not in ("new", "append", "replace"):
@@ -135,6 +138,7 @@ class Catalog:
             self._check_precision(manifest, instrument)
             try:
                 written = self._write_parts(key, instrument, checked, allow_crossed)
+                written = [msgspec.structs.replace(record, source_seq=source_seq) for record in written]
                 if not written:
                     remedy = "Is the source, or its date filter, right?"
                     raise DataError("no rows to write", source=validator.source, code="empty", remedy=remedy)
@@ -332,6 +336,11 @@ class Catalog:
                     remedy = "Run again; if it is still missing, import its data with mode='replace'"
                     raise DataError(what, source=str(path), code="missing_file", remedy=remedy)
                 yield from read_part(path, record.kind, record.shared_times, start, end)
+
+    def last_source_seq(self, kind: str, instrument_id: Any, bar_type: Any = None) -> int:
+        """The greatest `source_seq` that data of one kind and instrument (or bar type) was written with, or 0."""
+        records = load_manifest(self.path).of(_key(kind, instrument_id, bar_type))
+        return max((record.source_seq or 0 for record in records), default=0)
 
     # Checking
 

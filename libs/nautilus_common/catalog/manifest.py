@@ -31,6 +31,7 @@ class FileRecord(msgspec.Struct, frozen=True, kw_only=True):
     size_precision: int
     allow_crossed: bool = False
     shared_times: bool = False
+    source_seq: int | None = None  # the last message of the recorded stream that is in it
 
     @property
     def key(self) -> tuple[str, str, str | None]:

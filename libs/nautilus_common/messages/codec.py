@@ -9,6 +9,7 @@ import msgspec
 from nautilus_common.messages.commands import (
     CancelAllOrders,
     CancelOrder,
+    CarryOutHeld,
     ModifyApproved,
     ModifyOrder,
     OrderApproved,
@@ -52,6 +53,7 @@ AnyMessage = (
     | QueryOrder
     | OrderApproved
     | ModifyApproved
+    | CarryOutHeld
     | OrderInitialized
     | OrderDenied
     | OrderEmulated

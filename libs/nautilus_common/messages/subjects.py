@@ -104,9 +104,9 @@ def channel_of(subject: str) -> str:
     return parts[2]
 
 
-def mark(process: str) -> str:
-    """Where a process says what it has taken; not part of a digest."""
-    return f"mark.{escape(process)}"
+def log(roles: tuple[str, ...], process: str) -> str:
+    """The log of a process: what it has taken and said, entry by entry. Its roles are what permissions are given to."""
+    return f"log.{escape('+'.join(roles))}.{escape(process)}"
 
 
 def market_data(venue: str, symbol: str, kind: str) -> str:
@@ -120,7 +120,7 @@ def trip(process: str) -> str:
 
 
 def control_stream(env: str) -> str:
-    """The name of the stream of all records and marks."""
+    """The name of the stream of all processes' logs."""
     return f"CTL_{env}"
 
 

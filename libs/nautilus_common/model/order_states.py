@@ -1,8 +1,9 @@
 """The lifecycle of an order as data: from which status an event may lead to which.
 
 `TRANSITIONS[status][target]` is the status that results, or None where the step is illegal. It is NautilusTrader's
-table with one addition, SUBMITTED -> DENIED: a strategy of ours sees its order SUBMITTED when `submit_order` returns,
-and a denial by risk comes as an event later in the same turn.
+table with additions. A strategy of ours sees its order SUBMITTED when `submit_order` returns, and may change or cancel
+it at once; a denial by risk comes as an event later in the same turn, from each of these three. And a stop can trigger
+while its cancel is on the way.
 
 Three events are not steps of the table. `OrderModifyRejected` and `OrderCancelRejected` give an order that is pending
 its previous status back, and say nothing to another order (a cancel may be refused because the order has just been
@@ -52,6 +53,7 @@ FOLLOWERS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
     # A fill can cross a cancel on its way: the venue's fills always win.
     _S.CANCELED: _FILLS,
     _S.PENDING_UPDATE: (
+        _S.DENIED,  # our addition
         _S.REJECTED,
         _S.ACCEPTED,
         _S.CANCELED,
@@ -62,8 +64,16 @@ FOLLOWERS: dict[OrderStatus, tuple[OrderStatus, ...]] = {
         _S.PENDING_CANCEL,
         *_FILLS,
     ),
-    # A stop can trigger while its cancel is on the way.
-    _S.PENDING_CANCEL: (_S.REJECTED, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, _S.ACCEPTED, _S.TRIGGERED, *_FILLS),
+    _S.PENDING_CANCEL: (
+        _S.DENIED,  # our addition
+        _S.TRIGGERED,  # our addition
+        _S.REJECTED,
+        _S.PENDING_CANCEL,
+        _S.CANCELED,
+        _S.EXPIRED,
+        _S.ACCEPTED,
+        *_FILLS,
+    ),
     _S.TRIGGERED: (_S.REJECTED, _S.PENDING_UPDATE, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, *_FILLS),
     _S.PARTIALLY_FILLED: (_S.PENDING_UPDATE, _S.PENDING_CANCEL, _S.CANCELED, _S.EXPIRED, *_FILLS),
 }

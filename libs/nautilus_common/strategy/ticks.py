@@ -45,6 +45,10 @@ class ValueTable(dict[int, Any], Generic[V]):
         self[raw] = value
         return value
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied and kept without its values: they are made again at first use."""
+        return _empty_table, (self._make is price_from_raw, self._precision)
+
     def take(self, column: np.ndarray) -> list[V]:
         """The value objects of a column."""
         low, high = int(column.min()), int(column.max())
@@ -69,11 +73,16 @@ class ValueTable(dict[int, Any], Generic[V]):
         self._dense[:] = values
 
 
+def _empty_table(of_prices: bool, precision: int) -> ValueTable[Any]:
+    return ValueTable(price_from_raw if of_prices else quantity_from_raw, precision)
+
+
 class TickMaker:
     """Makes the ticks of one stream."""
 
     def __init__(self, stream: StreamView, instrument: Instrument) -> None:
         self._stream = stream
+        self._instrument = instrument
         spec = stream.spec
         self._instrument_id = spec.instrument_id
         self._bar_type = spec.bar_type
@@ -85,6 +94,9 @@ class TickMaker:
             "bar": self._bars,
         }
         self._make = makers[spec.kind]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return TickMaker, (self._stream, self._instrument)
 
     def many(self, start: int, stop: int) -> list[Any]:
         """The ticks of visible rows [start, stop)."""

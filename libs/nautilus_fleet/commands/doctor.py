@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def doctor(*, json_: bool = False) -> int:
 
     Exit code 1 when something that a backtest needs is missing.
     """
-    findings = [_python(), *(_package(name) for name in REQUIRED), _numba_cache(), _zones(), _disk(), _data()]
+    findings = [_python(), *(_package(name) for name in REQUIRED), _numba_cache(), _zones()]
+    findings += [*_servers(), _disk(), _data()]
     failed = any(state == "fail" for _, state, _, _ in findings)
     if json_:
         checks = [dict(zip(("name", "state", "found", "remedy"), finding, strict=True)) for finding in findings]
@@ -80,6 +82,27 @@ def _zones() -> Finding:
     except ZoneInfoNotFoundError:
         return "time zones", "fail", "no data for America/New_York", "make setup"
     return "time zones", "ok", "America/New_York is known", ""
+
+
+def _servers() -> list[Finding]:
+    """What `fleet up` starts; a backtest needs none of it."""
+    from nautilus_common.servers import ServerError
+    from nautilus_common.servers.nats import check_nats_version, find_nats_server
+    from nautilus_common.servers.postgres import find_postgres
+    from nautilus_common.servers.valkey import find_valkey
+
+    looks: dict[str, Callable[[], str]] = {
+        "nats-server": lambda: ".".join(map(str, check_nats_version(find_nats_server()))),
+        "valkey": lambda: str(find_valkey()),
+        "postgres": lambda: str(find_postgres()),
+    }
+    findings: list[Finding] = []
+    for name, look in looks.items():
+        try:
+            findings.append((name, "ok", look(), ""))
+        except ServerError as error:
+            findings.append((name, "warn", f"{error.what}; fleet up needs it", "make setup"))
+    return findings
 
 
 def _disk() -> Finding:

@@ -25,12 +25,12 @@ CHANNELS = {
     "evt.position": subjects.position_events(STRATEGY),
     "evt.account": subjects.account_events(ACCOUNT),
     "evt.adjustment": subjects.adjustment_events(ACCOUNT),
-    "mark": subjects.mark("risk+portfolio"),
     "md": subjects.market_data("SIM", "BRK.B", "quote"),
     "trip": subjects.trip("risk+portfolio"),
     "progress": "progress",
     "ctl": "ctl.replay",
 }
+ENGINES = ("execution_gateway", "risk", "portfolio", "strategy_host")
 STREAMS = ("CREATE", "UPDATE", "DELETE", "PURGE")
 
 
@@ -63,6 +63,13 @@ async def test_what_a_role_may_say(servers: Servers, role: str) -> None:
         name for name, channel in CHANNELS.items() if not await denied(connection, subjects.subject("r-may", channel))
     }
     assert said == allowed & set(CHANNELS)
+    logs = {
+        owner
+        for owner in ENGINES
+        if not await denied(connection, subjects.subject("r-may", subjects.log((owner,), "some+name")))
+    }
+    assert logs == (set(ENGINES) if role in ("fleet", "engines") else {role} & set(ENGINES))
+    assert ("log" in allowed) is (role in ("engines", *ENGINES)) or role == "fleet"
     assert await denied(connection, "other.subject")
     assert await denied(connection, "_INBOX.risk.forged") is (role != "fleet")
     assert not await denied(connection, "fleet.sys.who")
@@ -85,12 +92,12 @@ async def test_a_role_hears_its_world_and_only_its_own_answers(servers: Servers,
 async def test_everybody_reads_the_streams(servers: Servers) -> None:
     admin = [await connect(server.url_of("fleet"), "test") for server in servers]
     await apply_streams(admin[0], admin[1], "r-read")
-    subject = subjects.subject("r-read", CHANNELS["evt.account"])
+    subject = subjects.subject("r-read", subjects.log(("risk",), "risk"))
     await admin[0].request(subject, b"record", timeout=2)
     for role in ROLES:
         connection = await connect(servers[0].url_of(role), "test")
         reader = await connection.jetstream().pull_subscribe(
-            "fleet.r-read.evt.>", stream="CTL_r-read", config=None, durable=None
+            "fleet.r-read.log.>", stream="CTL_r-read", config=None, durable=None
         )
         (message,) = await reader.fetch(1, timeout=2)
         assert (message.subject, message.data) == (subject, b"record")

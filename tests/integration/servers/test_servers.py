@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
@@ -21,15 +19,7 @@ import redis
 from nautilus_common.servers import NatsServer, Postgres, Server, ServerError, Valkey, base
 from nautilus_common.servers.nats import check_nats_version
 
-HERE = Path(__file__).parent
-ROOT = Path(__file__).parents[3]
-
-
-def eventually(holds: Callable[[], bool], what: str, seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.01)
+from tests.integration.processes import ENVIRONMENT, any_alive, eventually
 
 
 async def _nats_put(url: str) -> None:
@@ -141,9 +131,8 @@ def test_a_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG")
 def test_servers_die_with_who_started_them(tmp_path: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "libs"), str(ROOT)])}
-    command = [sys.executable, str(HERE / "starting.py"), str(tmp_path)]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, str(Path(__file__).with_name("starting.py")), str(tmp_path)]
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         servers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
         assert len(servers) == 3
@@ -152,7 +141,7 @@ def test_servers_die_with_who_started_them(tmp_path: Path) -> None:
         # A stopped process takes no signal but one.
         servers[0].suspend()
         parent.kill()
-    eventually(lambda: not any(process.is_running() for process in family), "an orphan")
+    eventually(lambda: not any_alive(family), "an orphan")
     with NatsServer(tmp_path / "nats") as again:
         assert again.pid
 

@@ -43,7 +43,8 @@ from nautilus_common.model.orders import (
 )
 from nautilus_common.model.values import Money, Price, Quantity
 
-# features.md 5b, with our additions at its end: risk answers after SUBMITTED; a stop triggers while its cancel travels.
+# features.md 5b, with our additions at its end: risk answers after SUBMITTED, when the order may have been changed or
+# canceled already; a stop triggers while its cancel travels.
 SPECIFICATION = """
 INITIALIZED: DENIED, EMULATED, RELEASED, SUBMITTED, REJECTED, ACCEPTED, CANCELED, EXPIRED, TRIGGERED
 EMULATED: CANCELED, EXPIRED, RELEASED
@@ -57,7 +58,8 @@ PENDING_CANCEL: REJECTED, PENDING_CANCEL, CANCELED, EXPIRED, ACCEPTED, PARTIALLY
 TRIGGERED: REJECTED, PENDING_UPDATE, PENDING_CANCEL, CANCELED, EXPIRED, PARTIALLY_FILLED, FILLED
 PARTIALLY_FILLED: PENDING_UPDATE, PENDING_CANCEL, CANCELED, EXPIRED, PARTIALLY_FILLED, FILLED
 SUBMITTED: DENIED
-PENDING_CANCEL: TRIGGERED=PENDING_CANCEL
+PENDING_UPDATE: DENIED
+PENDING_CANCEL: DENIED, TRIGGERED=PENDING_CANCEL
 """
 
 EXPECTED: dict[tuple[str, str], str] = {}
