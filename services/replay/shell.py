@@ -7,6 +7,7 @@ own loop with the answers that it has, then on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -16,12 +17,14 @@ from time import monotonic, perf_counter, time
 from typing import Any
 
 import msgspec
+import nats.errors
 from nautilus_common import trips
 from nautilus_common.bus.connection import connect
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
 from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
+from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
 from nautilus_common.service import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
@@ -35,6 +38,7 @@ from services.replay.scheduler import FleetScheduler
 
 FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
+CLOSE_SECONDS = 5.0
 
 
 class Replay:
@@ -56,7 +60,10 @@ class Replay:
         keep_all: set[str] = set()
         while True:
             try:
-                return self._run_once(job, placed, keep_all)
+                result = self._run_once(job, placed, keep_all)
+                asyncio.run(self._clean_up(placed))
+                (self.folder / "result.json").write_text(json.dumps(result, indent=1))
+                return result
             except NeedHistory as missing:
                 keep_all.add(missing.process)
             except WireError as error:
@@ -161,8 +168,24 @@ class Replay:
             market.close()
             link.close()
         os.replace(self.folder / "events.part", self.folder / "events")
-        (self.folder / "result.json").write_text(json.dumps(result, indent=1))
         return result
+
+    async def _clean_up(self, placed: dict[str, list[str]]) -> None:
+        """Let the processes forget the run and, unless it is to be kept, the servers its streams."""
+        from nautilus_common.bus.layout import remove_streams
+
+        control = await connect(self.settings.nats_control, "replay-end")
+        data = await connect(self.settings.nats_data, "replay-end")
+        try:
+            for process in placed:
+                subject = subjects.subject(self.job.env, subjects.trip(process))
+                with contextlib.suppress(nats.errors.Error):
+                    await control.request(subject, trips.encode(trips.Close()), timeout=CLOSE_SECONDS)
+            if not self.job.keep:
+                await remove_streams(control, data, self.job.env)
+        finally:
+            await control.close()
+            await data.close()
 
     def _drive(self, scheduler: FleetScheduler, pace: Pace) -> None:
         """Start, run, stop: the steps of a backtest, told to processes."""
