@@ -132,7 +132,7 @@ def replay(stack: Stack) -> dict[str, object]:
     return found
 
 
-REPLAY = ("replay", "/project/backtest.toml", "--json")
+REPLAY = ("replay", "/project/backtest.toml", "--keep", "--json", "--set", "output.folder=/var/lib/fleet/runs")
 
 
 def recorded(stack: Stack, env: str) -> int:
