@@ -80,7 +80,9 @@ class Group:
         Whoever holds the group has let it run every turn and step below that of `tag`; of the same step, what members
         have said to each other below `tag` is delivered first.
         """
-        spoke = self._bus.next_tag() < tag and self.run(tag[:-1], MAX_NS)
+        spoke = False
+        while self._bus.next_tag() < tag:
+            spoke = self.run(tag[:-1], MAX_NS) or spoke
         return self._deliver(tag, channel, message) or spoke
 
     def run(self, until: Tag, said_max: int = SAID_MAX) -> bool:

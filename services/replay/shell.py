@@ -19,10 +19,11 @@ from typing import Any
 import msgspec
 import nats.errors
 from nautilus_common import trips
-from nautilus_common.bus.connection import connect
+from nautilus_common.bus.connection import Connection, connect
+from nautilus_common.bus.errors import BusUnreachable
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
-from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
+from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
@@ -39,6 +40,7 @@ from services.replay.scheduler import FleetScheduler
 FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
+RETRY_SECONDS = 0.1
 
 
 class Replay:
@@ -75,8 +77,8 @@ class Replay:
         """Make the env's streams, and find the processes: process -> engines."""
         from nautilus_common.bus.layout import apply_streams
 
-        control = await connect(self.settings.nats_control, "replay-setup")
-        data = await connect(self.settings.nats_data, "replay-setup")
+        control = await connect_patiently(self.settings.nats_control)
+        data = await connect_patiently(self.settings.nats_data)
         try:
             await apply_streams(control, data, self.job.env)
             known = self.folder / "processes.json"
@@ -161,7 +163,7 @@ class Replay:
             scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
             started = perf_counter()
             self._rows = 0
-            self._drive(scheduler, pace)
+            scheduler.drive(self.plan.start_ns, job.end_ns, pace.begin)
             result = self._result(scheduler, log, perf_counter() - started)
         finally:
             events.close()
@@ -174,8 +176,8 @@ class Replay:
         """Let the processes forget the run and, unless it is to be kept, the servers its streams."""
         from nautilus_common.bus.layout import remove_streams
 
-        control = await connect(self.settings.nats_control, "replay-end")
-        data = await connect(self.settings.nats_data, "replay-end")
+        control = await connect_patiently(self.settings.nats_control)
+        data = await connect_patiently(self.settings.nats_data)
         try:
             for process in placed:
                 subject = subjects.subject(self.job.env, subjects.trip(process))
@@ -186,26 +188,6 @@ class Replay:
         finally:
             await control.close()
             await data.close()
-
-    def _drive(self, scheduler: FleetScheduler, pace: Pace) -> None:
-        """Start, run, stop: the steps of a backtest, told to processes."""
-        start = self.plan.start_ns
-        by_role: dict[str, list[tuple[Proxy, Seat]]] = {}
-        for proxy in scheduler.proxies:
-            for seat in proxy.seats:
-                by_role.setdefault(seat.role, []).append((proxy, seat))
-        for role, is_awaited in (("execution_gateway", False), ("portfolio", False), ("strategy_host", True)):
-            for proxy, seat in sorted(by_role[role], key=lambda item: item[1].rank):
-                call = trips.Start(seat.engine, _tag(start, PHASE_START, seat.rank))
-                scheduler.tell(proxy, call, is_awaited=is_awaited)
-        pace.begin()
-        end = self.job.end_ns
-        scheduler.run(None if end is None else (end, PHASE_STOP))
-        last = max(start, scheduler.last_row_ns, *(proxy.last_ns for proxy in scheduler.proxies))
-        for proxy, seat in sorted(by_role["strategy_host"], key=lambda item: item[1].rank):
-            scheduler.tell(proxy, trips.Stop(seat.engine, _tag(last, PHASE_STOP, seat.rank)), is_awaited=True)
-        scheduler.settle()
-        scheduler.finish(max(last, *(proxy.last_ns for proxy in scheduler.proxies)))
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
         digest = log.digest()
@@ -254,8 +236,16 @@ def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], li
     return placed, missing
 
 
-def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
-    return (ts_ns, phase, rank, 0, 0, rank, 0)
+async def connect_patiently(url: str) -> Connection:
+    """A connection, when the server is there: it may have been killed a moment ago. Raises BusUnreachable."""
+    deadline = monotonic() + FIND_SECONDS
+    while True:
+        try:
+            return await connect(url, "replay")
+        except BusUnreachable:
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def main(arguments: list[str]) -> int:
@@ -270,7 +260,7 @@ def main(arguments: list[str]) -> int:
     settings = ProcessSettings.from_environ(("replay",), os.environ)
     try:
         result = Replay(Path(arguments[0]), settings, tell).run()
-    except (ReplayError, OSError, ValueError, msgspec.MsgspecError) as error:
+    except (ReplayError, FleetError, OSError, ValueError, msgspec.MsgspecError) as error:
         tell({"stage": "failed", "what": str(error)})
         return 1
     tell({"stage": "done", "result": result})
