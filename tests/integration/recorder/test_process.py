@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from tests.integration.recorder.worlds import Servers, World
-from tests.recorded import recorded_run
+from tests.recorded import Logs, recorded_run
 
 ROOT = Path(__file__).parents[3]
-RUN = [(channel, payload) for _, channel, payload in recorded_run().records]
+RUN = Logs().write(recorded_run().payloads)
 
 
 def eventually(holds: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
