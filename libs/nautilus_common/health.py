@@ -58,6 +58,11 @@ class Health:
     def set(self, state: str, detail: str = "") -> None:
         self.state, self.detail = state, detail
 
+    def trouble(self, detail: str) -> None:
+        """Wait for the reason in `detail`, or, with none, be ready again; the end of a process is not overruled."""
+        if self.state in ("ready", "waiting"):
+            self.set("waiting" if detail else "ready", detail)
+
     def status(self) -> dict[str, Any]:
         """What /status says."""
         return {
