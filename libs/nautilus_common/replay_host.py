@@ -191,7 +191,14 @@ class EnvHost:
         self.run = run
         self._control = control
         self._publisher = Publisher(
-            control, env, tuple(host.builders), host.process, host.epoch, host.faults, GATHER_SECONDS
+            control,
+            env,
+            tuple(host.builders),
+            host.process,
+            host.epoch,
+            host.faults,
+            GATHER_SECONDS,
+            on_trouble=host.health.trouble,
         )
         self._reader: StreamReader | None = None
         self._data = data

@@ -23,7 +23,7 @@ PURE_NAMES = (
 # A service that is mostly shell: only what decides is named here.
 PURE_OF_SHELLS = {
     "replay": ("config.py", "scheduler.py"),
-    "recorder": ("engine.py", "folds.py", "records.py", "state.py"),
+    "recorder": ("counts.py", "engine.py", "folds.py", "records.py", "state.py"),
 }
 
 

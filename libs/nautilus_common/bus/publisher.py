@@ -15,7 +15,7 @@ import base64
 import contextlib
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -33,6 +33,8 @@ WAITING_MAX = 50_000
 """Records that wait to be published before whoever speaks has to wait too."""
 ACK_SECONDS = 2.0
 RETRY_SECONDS = 0.05
+_FULL = (10047, 10077, 10023)
+"""JetStream's codes for no storage left, the stream's bound of bytes, and no resources: what an operator can mend."""
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 
@@ -86,8 +88,13 @@ class Publisher:
         epoch: str,
         faults: Faults = NO_FAULTS,
         gather_seconds: float = 0.0,
+        on_trouble: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """`gather_seconds`: how long an entry may gather when nobody waits for it; an entry costs a sync to disk."""
+        """`gather_seconds`: how long an entry may gather when nobody waits for it; an entry costs a sync to disk.
+
+        `on_trouble` is told in words why nothing can be stored now, and an empty text when that has passed.
+        """
+        self._on_trouble = on_trouble
         self._faults = faults
         self._client = client
         self._env = env
@@ -237,6 +244,7 @@ class Publisher:
             error = answer.get("error")
             if error is None:
                 self._last = self.last_sequence = int(answer["seq"])
+                self._tell_trouble("")
                 return
             if error.get("err_code") in (10071, 10164):
                 found = await self._recover()
@@ -244,11 +252,16 @@ class Publisher:
                     return
                 self._check_fence(found, entry)
                 continue
-            if error.get("code") == 503:  # no space, or no leader: it may pass
-                self.trouble = str(error.get("description"))
+            if error.get("code") == 503 or error.get("err_code") in _FULL:  # it may pass: nothing is lost by waiting
+                self._tell_trouble(f"{self._stream} stores nothing now: {error.get('description')}")
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             raise PublishError(f"{self._stream} refuses an entry of {self._process}: {error.get('description')}")
+
+    def _tell_trouble(self, text: str) -> None:
+        if text != self.trouble:
+            self.trouble = text
+            self._on_trouble(text)
 
     def _check_fence(self, found: Entry | None, entry: Entry) -> None:
         """The last entry under our name must be the one before ours: entries are numbered over all starts."""

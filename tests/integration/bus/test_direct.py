@@ -1,4 +1,4 @@
-"""The connection on which a process answers requests: answers at once, and comes back whatever happens to the server."""
+"""The connection on which a process answers requests: at once, and again whatever happens to the server."""
 
 from __future__ import annotations
 
