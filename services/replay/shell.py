@@ -23,7 +23,7 @@ from nautilus_common.code import code_digest
 from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
 from nautilus_common.plan import Seat
-from nautilus_common.service import WHO, Who, decode_who
+from nautilus_common.process import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
 
 from services.replay.answers import AnswerLog

@@ -10,10 +10,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nautilus_common.bus.reader import Item
 
 from services.recorder.engine import RecorderEngine, StreamGap
 from services.recorder.records import LogEntry, Rejected, read_message
-from services.recorder.state import Batch, Item, OrderState, Place, PositionState
+from services.recorder.state import Batch, OrderState, Place, PositionState
 from tests.recorded import Logs, entry, items, recorded_run
 
 
@@ -53,7 +54,7 @@ def straight(stream: list[Item]) -> Database:
     return database
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 2**32))
 def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
     random = Random(seed)

@@ -12,7 +12,6 @@ from typing import Any
 
 from nautilus_fleet.errors import EXIT_OK, FleetError, NoDataError, UsageError, VerifyError
 
-CONNECT_SECONDS = 5.0
 DATABASES = ("postgres", "valkey")
 
 
@@ -56,14 +55,14 @@ def rebuild(*, env: str | None = None, only: str | None = None, json_: bool = Fa
 
 
 async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any]]:
+    from nautilus_common.bus.connection import connect
     from nautilus_common.settings import ProcessSettings, SettingsError
 
     from services.recorder.config import RecorderConfig
     from services.recorder.lane import LaneFailed
     from services.recorder.rebuild import rebuild as fold_again
-    from services.recorder.shell import connect, control_envs, make_sinks
+    from services.recorder.recorder import control_envs, make_sinks
     from services.recorder.sink import SinkAway, SinkRefused
-    from services.recorder.source import SourceAway
 
     try:
         settings = ProcessSettings.from_environ(("recorder",), {**_environment(), "FLEET_ENV": env or "live"})
@@ -75,7 +74,7 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
         raise UsageError(str(error)) from error
     client = None
     try:
-        client = await connect(settings.nats_control, "fleet rebuild", within_s=CONNECT_SECONDS)
+        client = await connect(settings.nats_control, "fleet-rebuild")
         there = await control_envs(client)
         if not there or (env is not None and env not in there):
             what = "no environment" if env is None else f"no environment {env!r}"
@@ -87,7 +86,7 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
         for name in [env] if env is not None else sorted(there):
             done[name] = {sink.name: await fold_again(client, name, sink, config, _progress) for sink in sinks}
         return done
-    except (SinkAway, SinkRefused, SourceAway, LaneFailed) as error:
+    except (SinkAway, SinkRefused, LaneFailed) as error:
         raise FleetError(
             str(error), remedy="nothing is lost: the stream has it all; mend that and run it again"
         ) from error

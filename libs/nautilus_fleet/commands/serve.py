@@ -37,6 +37,12 @@ def serve(*roles: str) -> int:
     for role in roles:
         if role not in ROLES and role != "recorder":
             raise UsageError(f"no role {role!r}", remedy=f"there is {known}")
+    if "recorder" in roles:
+        if len(roles) > 1:
+            raise UsageError("the recorder is a process of its own", remedy="start it by itself: fleet serve recorder")
+        from services.recorder.shell import main
+
+        return main()
     from nautilus_common.service import run_service
 
     return run_service({role: _maker(role) for role in roles})
