@@ -159,6 +159,9 @@ def drive(
             process.kill()
             process.wait()
             raise
+        finally:
+            if process.stdout is not None:
+                process.stdout.close()
         if last.get("stage") == "done":
             result: dict[str, Any] = last["result"]
             return result | {"restarts": restart}

@@ -175,7 +175,6 @@ class RecorderEngine:
     def _command(self, batch: Batch, command: SubmitOrder, stream_seq: int) -> None:
         key = command.order.client_order_id.value
         order = folds.fold_command(self._orders.get(key), command, stream_seq)
-        folds.settle_status(order)
         self._orders[key] = batch.orders[key] = order
 
     def _fill(self, batch: Batch, record: Record, fill: OrderFilled) -> None:

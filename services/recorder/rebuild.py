@@ -1,4 +1,4 @@
-"""Drop what was folded of an environment and fold its stream again, from its first message; then compare.
+"""Drop what was folded of an environment; fold its stream again, from its first message, and compare.
 
 The stream is folded up to the very message that the database had reached, so that counts, the head of the chain and the
 content of orders, positions and balances must come out the same; after that, up to the stream's end.
@@ -55,6 +55,17 @@ async def rebuild(
         "stream_seq": 0 if place is None else place.stream_seq,
         "seconds": round(time.monotonic() - began, 3),
     }
+
+
+async def drop(env: str, sinks: list[Sink]) -> dict[str, dict[str, Any]]:
+    """Remove what the databases hold of an environment: database -> what that was. Raises SinkAway, SinkRefused."""
+    removed: dict[str, dict[str, Any]] = {}
+    for sink in sinks:
+        before = await sink.census(env)
+        if before is not None:
+            await sink.drop(env)
+            removed[sink.name] = before.as_dict()
+    return removed
 
 
 async def _fold(

@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nautilus_common.bus.reader import Item
 
@@ -86,6 +86,7 @@ def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000))
+@example(8)  # an order that was made as small as what was filled of it, before its command came
 def test_the_order_among_engines_does_not_matter(seed: int) -> None:
     """An order's events may stand before its command, and a position's before its fill."""
     run = recorded_run(5)

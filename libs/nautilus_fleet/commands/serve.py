@@ -20,9 +20,9 @@ ROLES: dict[str, tuple[str, str]] = {
 def serve(*roles: str) -> int:
     """Run one process of the fleet until it is told to stop (SIGTERM, ctrl-c).
 
-    Usage: fleet serve ROLE...
+    Usage: fleet serve ROLES
 
-      ROLE       execution_gateway, risk, portfolio, strategy_host; or recorder alone
+      ROLES      execution_gateway, risk, portfolio, strategy_host; or recorder alone
 
     Several roles share the process, and its one bus: topology is a setting, results do not depend on it. Where the
     servers are, and the process's name and home, come from the environment (docs/explain/processes.md); `fleet up`

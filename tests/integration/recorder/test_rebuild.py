@@ -150,6 +150,32 @@ def test_a_recorder_that_runs_meanwhile_begins_anew(shared: Servers) -> None:
     asyncio.run(both())
 
 
+def test_a_finished_replay_is_removed(shared: Servers) -> None:
+    """Its results stay until somebody says that they are not needed; what is still on the bus is not removed."""
+
+    async def finish() -> None:
+        async with World(shared, "r-done") as world:
+            await record(shared, "r-done")
+            await world.client.jetstream().delete_stream(world.stream)
+
+    asyncio.run(record(shared, "r-stays"))
+    refused = rebuild(shared, "--drop", "r-stays")
+    assert (refused.returncode, "r-stays still has its control stream" in refused.stderr) == (EXIT_USAGE, True)
+    asyncio.run(finish())
+    one = rebuild(shared, "--drop", "r-done", "--only", "valkey")
+    assert one.stdout.startswith(f"r-done valkey: removed {len(RUN):,} records, ")
+    assert not contents(shared, "r-done")
+    rest = rebuild(shared, "--drop", "r-done", "--json")
+    assert rest.answer["r-done"]["postgres"]["records"] == len(RUN)
+    assert list(rest.answer["r-done"]) == ["postgres"]
+    gone = rebuild(shared, "--drop", "r-done")
+    assert gone.returncode == EXIT_NO_DATA
+    assert "there are: " in gone.stderr
+    assert "r-stays" in gone.stderr
+    assert len(contents(shared, "r-stays")) > 10
+    assert rebuild(shared, "--drop", "r-done", "--env", "live").returncode == EXIT_USAGE
+
+
 def test_mistakes_are_told(
     shared: Servers, capsys: pytest.CaptureFixture[str], monkeypatch: Any, tmp_path: Path
 ) -> None:
