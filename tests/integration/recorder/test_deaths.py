@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
+from nautilus_common.bus.connection import connect
+from nautilus_common.bus.layout import apply_streams
 from nautilus_common.bus.recorded import NotRecorded, wait_recorded
-from nautilus_common.servers import NatsServer
 
 from services.recorder.recorder import Recorder
+from tests.integration.bus.conftest import ConfiguredServer
 from tests.integration.recorder.worlds import (
     Recording,
     Servers,
@@ -186,14 +187,26 @@ async def test_sigterm_commits_what_was_read(shared: Servers, tmp_path: Any) -> 
             process.wait()
 
 
-async def test_a_bus_with_a_password(tmp_path: Any, shared: Servers) -> None:
-    """The address may hold user and password."""
-    secret = 'authorization { user: fleet, password: "s3cret" }'
-    with NatsServer(tmp_path / "nats", config_extra=secret) as server:
-        url = server.url.replace("nats://", "nats://fleet:s3cret@")
-        settings = replace(shared.settings(only="valkey"), nats_control=url)
-        async with Recording(settings, "secret") as recorder:
-            await eventually(lambda: "there is no stream CTL_secret" in recorder.status()["detail"], "it is let in")
+async def test_the_recorders_own_permissions_are_enough(tmp_path: Any, shared: Servers) -> None:
+    """The control server as it is shipped; each speaks as its own user."""
+    with ConfiguredServer(tmp_path / "control", "control") as server:
+        more = {"FLEET_NATS_CONTROL": server.url_of("recorder"), "FLEET_NATS_DATA": server.url_of("recorder")}
+        process = start_process(shared, "live", tmp_path, FLEET_RECORDER_MARKET="0", **more)
+        admin, replay = [await connect(server.url_of(role), "test") for role in ("fleet", "replay")]
+        try:
+            await apply_streams(admin, admin, "r-allowed")
+            for channel, data in RUN[:50]:
+                await admin.publish(f"fleet.r-allowed.{channel}", data)
+            await admin.flush()
+            await wait_recorded(replay, "r-allowed", 50, 20)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert "ermissions" not in (tmp_path / "recorder.log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+            await admin.close()
+            await replay.close()
 
 
 def lane(recorder: Recorder, name: str) -> dict[str, Any]:
