@@ -27,7 +27,7 @@ from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
-from nautilus_common.service import WHO, Who, decode_who
+from nautilus_common.process import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
 
 from services.replay.answers import AnswerLog

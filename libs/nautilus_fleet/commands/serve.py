@@ -20,9 +20,9 @@ ROLES: dict[str, tuple[str, str]] = {
 def serve(*roles: str) -> int:
     """Run one process of the fleet until it is told to stop (SIGTERM, ctrl-c).
 
-    Usage: fleet serve ROLE...
+    Usage: fleet serve ROLES
 
-      ROLE       execution_gateway, risk, portfolio, strategy_host; or recorder alone
+      ROLES      execution_gateway, risk, portfolio, strategy_host; or recorder alone
 
     Several roles share the process, and its one bus: topology is a setting, results do not depend on it. Where the
     servers are, and the process's name and home, come from the environment (docs/explain/processes.md); `fleet up`
@@ -38,9 +38,9 @@ def serve(*roles: str) -> int:
         if role not in ROLES and role != "recorder":
             raise UsageError(f"no role {role!r}", remedy=f"there is {known}")
     if "recorder" in roles:
-        if len(set(roles)) > 1:
-            raise UsageError("the recorder has a process of its own", remedy="fleet serve recorder")
-        from services.recorder.__main__ import main
+        if len(roles) > 1:
+            raise UsageError("the recorder is a process of its own", remedy="start it by itself: fleet serve recorder")
+        from services.recorder.shell import main
 
         return main()
     from nautilus_common.service import run_service
