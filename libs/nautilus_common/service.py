@@ -23,6 +23,7 @@ import msgspec
 from nautilus_common.errors import FleetError
 from nautilus_common.health import Health, HealthServer
 from nautilus_common.hosting import Builder
+from nautilus_common.live_host import LiveHost
 from nautilus_common.logs import set_up_logs
 from nautilus_common.messages import subjects
 from nautilus_common.replay_host import ReplayHost
@@ -31,6 +32,8 @@ from nautilus_common.settings import ProcessSettings, SettingsError
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
+
+    from nautilus_common.live_host import Feed
 
 WHO = "fleet.sys.who"
 EXIT_USAGE = 2
@@ -52,17 +55,25 @@ class Who(msgspec.Struct, frozen=True):
 decode_who = msgspec.msgpack.Decoder(Who).decode
 
 
-def run_service(builders: dict[str, Callable[[ProcessSettings], Builder]]) -> int:
-    """Run a process that serves the roles of `builders` until it is told to stop; the exit code."""
+OpenGateway = Callable[[ProcessSettings, "Client"], "Feed"]
+
+
+def run_service(
+    builders: dict[str, Callable[[ProcessSettings], Builder]], open_gateway: OpenGateway | None = None
+) -> int:
+    """Run a process that serves the roles of `builders`, and the data gateway if there is one, until it is told to
+    stop; the exit code.
+    """
+    roles = (*builders, "data_gateway") if open_gateway is not None else tuple(builders)
     try:
-        settings = ProcessSettings.from_environ(tuple(builders), os.environ)
+        settings = ProcessSettings.from_environ(roles, os.environ)
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     set_up_logs(settings.name, settings.log_level)
     made = {role: make(settings) for role, make in builders.items()}
     try:
-        return _run(Service(settings, made).run())
+        return _run(Service(settings, made, open_gateway).run())
     except FleetError as error:
         log.error(error.what, extra={"where": error.where, "do": error.remedy})
         return 1
@@ -79,7 +90,11 @@ def _run(main: Any) -> int:
 class Service:
     """One process."""
 
-    def __init__(self, settings: ProcessSettings, builders: dict[str, Builder]) -> None:
+    def __init__(
+        self, settings: ProcessSettings, builders: dict[str, Builder], open_gateway: OpenGateway | None = None
+    ) -> None:
+        self._open_gateway = open_gateway
+        self._exit = 0
         self.settings = settings
         self.builders = builders
         self.health = Health(settings.name, settings.roles)
@@ -117,19 +132,44 @@ class Service:
         )
         await host.start()
         await control.subscribe(WHO, cb=self._tell_who)
-        self.health.envs = lambda: list(host.envs)
+        live = self._live_host(control, data)
+        self.health.envs = lambda: [*host.envs, *live.envs]
+        self.health.lag = live.lag
         self.health.set("ready")
+        await live.start()
         log.info("ready", extra={"roles": list(settings.roles), "http": server.address, "pid": os.getpid()})
         await self._stop.wait()
         self.health.set("draining")
         log.info("draining")
+        await live.close()
         await host.close()
         await control.close()
         await data.close()
         await server.close()
         run_file.unlink(missing_ok=True)
         log.info("stopped")
-        return 0
+        return self._exit
+
+    def _live_host(self, control: Client, data: Client) -> LiveHost:
+        settings = self.settings
+        feed = None if self._open_gateway is None else self._open_gateway(settings, data)
+        return LiveHost(
+            control,
+            data,
+            settings.env,
+            settings.name,
+            self.epoch,
+            self.builders,
+            self.health,
+            settings.home,
+            feed,
+            self._end_fenced,
+        )
+
+    def _end_fenced(self, text: str) -> None:
+        """Another process has our name: this one ends, and its supervisor tells."""
+        self._exit = 1
+        self._stop.set()
 
     async def _connect(self, which: str, url: str) -> Client:
         from nautilus_common.bus.connection import connect
@@ -138,10 +178,12 @@ class Service:
 
         def on_state(state: str, detail: str) -> None:
             if state == "connected":
-                self.health.set("ready" if self.health.state == "waiting" else self.health.state)
+                if self.health.state == "waiting":
+                    self.health.set("ready")
             elif not self._stop.is_set():
                 counter.inc()
-                self.health.set("waiting", f"NATS {which} server: {detail or state}")
+                if self.health.state != "failed":
+                    self.health.set("waiting", f"NATS {which} server: {detail or state}")
             log.log(
                 logging.INFO if state == "connected" else logging.WARNING,
                 f"NATS {which} server: {state}",

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,8 +50,11 @@ class StreamReader:
         filters: tuple[str, ...] = (),
         batch: int = 256,
         max_bytes: int = 16 << 20,
+        on_ready: Callable[[], None] | None = None,
     ) -> None:
+        """`on_ready` is called when a message has come, or the reader has failed: for who cannot wait for a task."""
         self._client = client
+        self._on_ready = on_ready
         self.stream = stream
         self._filters = filters
         self._batch = batch
@@ -69,6 +73,8 @@ class StreamReader:
         self._again = asyncio.Event()
         self.failure: Exception | None = None
         self.restarts = 0
+        self.created = ""  # when the stream was made
+        self._left = 0  # messages at the server after the last that came
 
     async def start(self) -> None:
         """Begin to fill the buffer."""
@@ -90,6 +96,11 @@ class StreamReader:
         if not self._buffer:
             self._ready.clear()
         return item
+
+    @property
+    def lag(self) -> int:
+        """Messages that are there and were not taken."""
+        return len(self._buffer) + self._left
 
     async def take(self) -> Item:
         """The next message, when it is here. Raises what has stopped the reader."""
@@ -119,8 +130,16 @@ class StreamReader:
         except asyncio.CancelledError:
             raise
         except Exception as error:
-            self.failure = error
-            self._ready.set()
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self.failure = error
+        self._tell()
+
+    def _tell(self) -> None:
+        self._ready.set()
+        if self._on_ready is not None:
+            self._on_ready()
 
     async def _make_consumer(self) -> bool:
         """A new consumer from the position on; False when the server cannot be asked now."""
@@ -133,6 +152,9 @@ class StreamReader:
                 raise StreamBroken(f"there is no stream {self.stream} (any more)")
             return False
         state = info["state"]
+        if self.created not in ("", info["created"]):
+            raise StreamBroken(f"{self.stream} was made anew at {info['created']}; what was read was the one before it")
+        self.created = info["created"]
         if state["last_seq"] < self.position:
             raise StreamBroken(
                 f"{self.stream} ends at {state['last_seq']}, and {self.position} was read from it before: it was made "
@@ -202,15 +224,14 @@ class StreamReader:
             return
         tokens = message.reply.split(".")  # $JS.ACK.<stream>.<consumer>.<tries>.<stream seq>.<consumer seq>. ...
         if len(tokens) == 9:
-            consumer, sequence, count = tokens[3], int(tokens[5]), int(tokens[6])
+            consumer, sequence, count, left = tokens[3], int(tokens[5]), int(tokens[6]), int(tokens[8])
         else:
-            consumer, sequence, count = tokens[5], int(tokens[7]), int(tokens[8])
+            consumer, sequence, count, left = tokens[5], int(tokens[7]), int(tokens[8]), int(tokens[10])
         if consumer != self._consumer or self._again.is_set():
             return
         self._asked -= 1
         if sequence <= self.position:
-            self.failure = StreamBroken(f"{self.stream}: message {sequence} came after {self.position}")
-            self._ready.set()
+            self._fail(StreamBroken(f"{self.stream}: message {sequence} came after {self.position}"))
             return
         if count != self._delivered + 1 or (not self._filters and sequence != self.position + 1):
             self._look_again()  # a message between was lost on the way: read it again from the stream
@@ -219,7 +240,8 @@ class StreamReader:
         self.position = sequence
         self._buffer.append(Item(sequence, message.subject, message.data))
         self._buffered_bytes += len(message.data)
-        self._ready.set()
+        self._left = left
+        self._tell()
         if self._asked < self._batch // 4:
             self._room.set()
 
