@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import nats.errors
 
-from nautilus_common import trips
-from nautilus_common.bus.publisher import Publisher
+from nautilus_common import snapshot, trips
+from nautilus_common.bus.publisher import Publisher, PublishError
 from nautilus_common.bus.reader import StreamReader
 from nautilus_common.errors import FleetError
+from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.hosting import Builder, HostedRun, HostingError, build_group
 from nautilus_common.messages import subjects
 from nautilus_common.messages.blocks import Block, decode_block
@@ -53,6 +54,7 @@ class ReplayHost:
         health: Health,
         home: Path,
         delay: Callable[[], float] | None = None,
+        faults: Faults = NO_FAULTS,
     ) -> None:
         self._control = control
         self._data = data
@@ -62,6 +64,7 @@ class ReplayHost:
         self.health = health
         self._home = home
         self.delay = delay
+        self.faults = faults
         self.envs: dict[str, EnvHost] = {}
 
     async def start(self) -> None:
@@ -96,6 +99,7 @@ class ReplayHost:
             if env is not None:
                 del self.envs[name]
                 await env.close()
+                env.forget()
             await self._control.publish(message.reply, trips.encode(trips.Opened(-1)))
 
     async def _open(self, name: str, request: trips.Open) -> trips.Opened | trips.Failed:
@@ -112,22 +116,45 @@ class ReplayHost:
             return trips.Failed(0, str(error))
         except FleetError as error:
             return trips.Failed(0, error.what, f"{error.where} {error.remedy}".strip())
-        run = HostedRun(request.run_id, plan, group)
-        made = self.envs[name] = EnvHost(self, name, run, self._control, self._data, self._home)
-        await made.start()
+        path = self._home / "snapshots" / f"{name}.{self.process}.snapshot"
+        run = restore(path, request.run_id) or HostedRun(request.run_id, plan, group)
+        made = EnvHost(self, name, run, self._control, self._data, path)
+        try:
+            await made.start()
+        except PublishError as error:
+            return trips.Failed(0, str(error))
+        self.envs[name] = made
+        self.faults.reach("opened")
         log.info("replay opened", extra={"env": name, "engines": request.engines, "number": run.number})
         return trips.Opened(made.run.number)
+
+
+def restore(path: Path, run_id: str) -> HostedRun | None:
+    """The run as its last snapshot has it; None when there is none that can be used."""
+    try:
+        data = snapshot.read(path)
+        if data is None:
+            return None
+        found: HostedRun = snapshot.load(data, run_id)
+    except snapshot.SnapshotError as error:
+        log.warning("snapshot not used", extra={"path": str(path), "error": str(error)})
+        return None
+    return found
 
 
 class EnvHost:
     """One env: its engines, the blocks on their way to them, and what they say on its way to the stream."""
 
-    def __init__(self, host: ReplayHost, env: str, run: HostedRun, control: Client, data: Client, home: Path) -> None:
+    def __init__(
+        self, host: ReplayHost, env: str, run: HostedRun, control: Client, data: Client, snapshot_path: Path
+    ) -> None:
+        self._snapshot_path = snapshot_path
+        self._faults = host.faults
         self._host = host
         self.env = env
         self.run = run
         self._control = control
-        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch)
+        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch, host.faults)
         self._reader: StreamReader | None = None
         self._data = data
         self._blocks: dict[int, Block] = {}
@@ -204,6 +231,7 @@ class EnvHost:
                 if self._host.delay is not None:
                     await asyncio.sleep(self._host.delay())
                 self._blocks[item.sequence] = decode_block(item.data)
+                self._faults.reach("block taken")
             except Exception as error:
                 self._fail(f"market data of {self.env}: {error}", "")
                 return
@@ -221,6 +249,7 @@ class EnvHost:
 
     async def _carry_out(self, request: trips.Request, reply: str) -> None:
         started = perf_counter()
+        self._faults.reach("request taken")
         try:
             data, records = self.run.carry_out(request, self._blocks)
         except Exception as error:
@@ -230,6 +259,7 @@ class EnvHost:
             assert self._failed is not None
             await self._answer(reply, self._failed)
             return
+        self._faults.reach("carried out")
         if len(self._blocks) < BLOCKS_AHEAD:
             self._room.set()
         health = self._host.health
@@ -239,12 +269,14 @@ class EnvHost:
         health.turn_seconds.observe(perf_counter() - started)
         if records:
             self._publisher.say(records, [], self.run.last_ns)
+            self._faults.reach("said")
         calls = request.calls
         if calls and isinstance(calls[-1], trips.Finish | trips.Keep):
             await self._make_durable(calls[-1])
         elif self._publisher.waiting:
             await self._drained()
         await self._answer(reply, self._failed or data)
+        self._faults.reach("answered")
 
     async def _drained(self) -> None:
         try:
@@ -253,10 +285,24 @@ class EnvHost:
             self._fail(str(error), "")
 
     async def _make_durable(self, call: trips.Finish | trips.Keep) -> None:
+        """What was said is durable before anything is answered that builds on it: the end, and a snapshot."""
         try:
             await self._publisher.flush()
+            self._faults.reach("flushed")
+            if isinstance(call, trips.Keep):
+                data = snapshot.dump(self.run, self.run.run_id)
+                self._faults.reach("snapshot dumped")
+                snapshot.save(self._snapshot_path, data)
+                self._faults.reach("snapshot saved")
+        except snapshot.SnapshotError as error:
+            # The journal still has everything: a restart begins further back.
+            log.warning("no snapshot", extra={"env": self.env, "error": str(error)})
         except Exception as error:
             self._fail(str(error), "")
+
+    def forget(self) -> None:
+        """The run is over: its snapshot has no use any more."""
+        self._snapshot_path.unlink(missing_ok=True)
 
     async def _answer(self, reply: str, data: bytes) -> None:
         if len(data) > self._control.max_payload:

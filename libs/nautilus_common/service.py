@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nautilus_common.errors import FleetError
+from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.health import Health, HealthServer
 from nautilus_common.hosting import Builder
 from nautilus_common.live_host import LiveHost
 from nautilus_common.logs import set_up_logs
-from nautilus_common.messages import subjects
 from nautilus_common.replay_host import ReplayHost
 from nautilus_common.settings import ProcessSettings, SettingsError
 
@@ -129,6 +129,7 @@ class Service:
             self.health,
             Path(settings.home),
             injected_delay(os.environ.get("FLEET_TEST_DELAY_MS", ""), settings.name),
+            faults_of(settings),
         )
         await host.start()
         await control.subscribe(WHO, cb=self._tell_who)
@@ -216,6 +217,9 @@ def injected_delay(text: str, process: str) -> Callable[[], float] | None:
     return lambda: drawn.uniform(float(low), float(high or low)) / 1000
 
 
-def trip_subject(env: str, process: str) -> str:
-    """Where a process takes the requests of a replay."""
-    return subjects.subject(env, subjects.trip(process))
+def faults_of(settings: ProcessSettings) -> Faults:
+    """FLEET_TEST_DIE_AT="<process>/<point>:<count>": where this process dies, for tests of recovery only."""
+    process, _, point = os.environ.get("FLEET_TEST_DIE_AT", "").partition("/")
+    if process != settings.name:
+        return NO_FAULTS
+    return Faults(point, settings.home / "died" / settings.name)

@@ -360,7 +360,7 @@ class BacktestEngine:
             raise RuntimeError("this engine has run; reset() it to run again")
         for venue in self._venues.values():
             venue.fill_model.reset()
-        self._run = _Run(self, _time_ns(start), _time_ns(end))
+        self._run = _Run(self, time_ns(start), time_ns(end))
         BacktestEngine._runs_in_memory += 1
         try:
             with _rare_collections():
@@ -602,7 +602,7 @@ def _first_ns(streams: list[DataStream]) -> int:
     return min(known)
 
 
-def _time_ns(value: dt.datetime | str | int | None) -> int | None:
+def time_ns(value: dt.datetime | str | int | None) -> int | None:
     """Nanoseconds of a time given as ns, ISO text or datetime. Raises ValueError."""
     if value is None or isinstance(value, int):
         return value

@@ -104,9 +104,9 @@ def prepare(loaded: LoadedConfig, folder: Path, project: Path, progress: Any, **
 
 
 def _bounds(loaded: LoadedConfig) -> tuple[int | None, int | None]:
-    from nautilus_fleet.backtest import _time_ns
+    from nautilus_fleet.backtest import time_ns
 
-    return _time_ns(loaded.model.run.start), _time_ns(loaded.model.run.end)
+    return time_ns(loaded.model.run.start), time_ns(loaded.model.run.end)
 
 
 def _sources(loaded: LoadedConfig, market: Market) -> tuple[list[Any], list[Any]]:

@@ -42,7 +42,10 @@ class Source(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One replay. `speed` is times real time; None is as fast as it goes. `hold` waits for `fleet replay resume`."""
+    """One replay. `speed` is times real time; None is as fast as it goes. `hold` waits for `fleet replay resume`.
+
+    With `keep` the env's streams stay when it has ended.
+    """
 
     run_id: str
     env: str
@@ -53,6 +56,7 @@ class Job(msgspec.Struct, frozen=True):
     block_rows: int | None = None
     speed: float | None = None
     hold: bool = False
+    keep: bool = False
     rows: int = 0
 
 

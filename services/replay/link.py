@@ -168,6 +168,7 @@ class Link:
             if monotonic() > deadline:
                 raise ReplayError(f"process {proxy.process} does not answer")
             self._turn(monotonic() + LOOK_SECONDS)
+            self._look_after(proxy)
 
     def send(self, proxy: Proxy, data: bytes) -> None:
         proxy.sent_ns = monotonic()
@@ -221,6 +222,8 @@ class Link:
     def _take(self, received: Received) -> None:
         if not received.subject.startswith(self._inbox):
             self._controls.append(received.payload)
+            if received.reply:
+                self._client.publish(received.reply, b"heard")
             return
         proxy = self._proxies.get(subjects.unescape(received.subject.rpartition(".")[2]))
         if proxy is None:

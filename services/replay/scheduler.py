@@ -17,7 +17,7 @@ import msgspec
 from nautilus_common import trips
 from nautilus_common.bus.base import matches
 from nautilus_common.bus.memory import MemoryBus
-from nautilus_common.engine import INF, Engine, Tag
+from nautilus_common.engine import INF, PHASE_START, PHASE_STOP, Engine, Tag
 from nautilus_common.scheduler import Scheduler
 
 from services.replay.link import Proxy
@@ -67,11 +67,42 @@ class FleetScheduler(Scheduler):
 
     # -- outside stimuli -----------------------------------------------------------------------------------------------
 
-    def tell(self, proxy: Proxy, call: trips.Call, *, is_awaited: bool) -> None:
+    def drive(self, start_ns: int, end_ns: int | None, begin: Callable[[], None]) -> None:
+        """The whole run: start every engine, run, stop the strategies, settle, and let everything become durable.
+
+        The steps are those of a backtest (`nautilus_fleet.backtest`), told to processes.
+        """
+        seats = sorted(((seat, proxy) for proxy in self.proxies for seat in proxy.seats), key=lambda item: item[0].rank)
+        for role in ("execution_gateway", "portfolio", "strategy_host"):
+            for seat, proxy in seats:
+                if seat.role == role:
+                    call = trips.Start(seat.engine, _tag(start_ns, PHASE_START, seat.rank))
+                    self._tell(proxy, call, is_awaited=role == "strategy_host")
+        begin()
+        self.run(None if end_ns is None else (end_ns, PHASE_STOP))
+        stop_ns = max(start_ns, self.last_row_ns, self._last_ns())
+        for seat, proxy in seats:
+            if seat.role == "strategy_host":
+                self._tell(proxy, trips.Stop(seat.engine, _tag(stop_ns, PHASE_STOP, seat.rank)), is_awaited=True)
+        self.settle()
+        self._finish_all(max(stop_ns, self._last_ns()))
+
+    def _last_ns(self) -> int:
+        return max(proxy.last_ns for proxy in self.proxies)
+
+    def _tell(self, proxy: Proxy, call: trips.Call, *, is_awaited: bool) -> None:
         """Let a process act on an outside stimulus, and take what it says if anybody may hear it."""
         proxy.add(call)
         if is_awaited:
             proxy.post(self.frontier, None)
+            self._collect(proxy)
+
+    def _finish_all(self, ts_ns: int) -> None:
+        """The run is over: everything is durable when this returns."""
+        for proxy in self.proxies:
+            proxy.add(trips.Finish(ts_ns))
+            proxy.post(self.frontier, None)
+        for proxy in self.proxies:
             self._collect(proxy)
 
     def run(self, end: Tag | None = None) -> None:
@@ -81,14 +112,6 @@ class FleetScheduler(Scheduler):
     def settle(self) -> None:
         while (tag := min(self._bus.next_tag(), *(p.under_way or INF for p in self.proxies))) < INF:
             self.run(tag)
-
-    def finish(self, ts_ns: int) -> None:
-        """The run is over: everything is durable when this returns."""
-        for proxy in self.proxies:
-            proxy.add(trips.Finish(ts_ns))
-            proxy.post(self.frontier, None)
-        for proxy in self.proxies:
-            self._collect(proxy)
 
     # -- the loop's steps ----------------------------------------------------------------------------------------------
 
@@ -220,3 +243,7 @@ class FleetScheduler(Scheduler):
             tag, channel, _ = _HEAD.decode(record)
             self._log.extend_encoded(tag[5], record)
             self._bus.put(tag, channel, record)  # type: ignore[arg-type]
+
+
+def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
+    return (ts_ns, phase, rank, 0, 0, rank, 0)

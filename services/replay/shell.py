@@ -7,6 +7,7 @@ own loop with the answers that it has, then on.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -16,12 +17,13 @@ from time import monotonic, perf_counter, time
 from typing import Any
 
 import msgspec
+import nats.errors
 from nautilus_common import trips
 from nautilus_common.bus.connection import connect
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
-from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
+from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
 from nautilus_common.service import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
@@ -35,6 +37,7 @@ from services.replay.scheduler import FleetScheduler
 
 FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
+CLOSE_SECONDS = 5.0
 
 
 class Replay:
@@ -56,7 +59,10 @@ class Replay:
         keep_all: set[str] = set()
         while True:
             try:
-                return self._run_once(job, placed, keep_all)
+                result = self._run_once(job, placed, keep_all)
+                asyncio.run(self._clean_up(placed))
+                (self.folder / "result.json").write_text(json.dumps(result, indent=1))
+                return result
             except NeedHistory as missing:
                 keep_all.add(missing.process)
             except WireError as error:
@@ -154,35 +160,31 @@ class Replay:
             scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
             started = perf_counter()
             self._rows = 0
-            self._drive(scheduler, pace)
+            scheduler.drive(self.plan.start_ns, job.end_ns, pace.begin)
             result = self._result(scheduler, log, perf_counter() - started)
         finally:
             events.close()
             market.close()
             link.close()
         os.replace(self.folder / "events.part", self.folder / "events")
-        (self.folder / "result.json").write_text(json.dumps(result, indent=1))
         return result
 
-    def _drive(self, scheduler: FleetScheduler, pace: Pace) -> None:
-        """Start, run, stop: the steps of a backtest, told to processes."""
-        start = self.plan.start_ns
-        by_role: dict[str, list[tuple[Proxy, Seat]]] = {}
-        for proxy in scheduler.proxies:
-            for seat in proxy.seats:
-                by_role.setdefault(seat.role, []).append((proxy, seat))
-        for role, is_awaited in (("execution_gateway", False), ("portfolio", False), ("strategy_host", True)):
-            for proxy, seat in sorted(by_role[role], key=lambda item: item[1].rank):
-                call = trips.Start(seat.engine, _tag(start, PHASE_START, seat.rank))
-                scheduler.tell(proxy, call, is_awaited=is_awaited)
-        pace.begin()
-        end = self.job.end_ns
-        scheduler.run(None if end is None else (end, PHASE_STOP))
-        last = max(start, scheduler.last_row_ns, *(proxy.last_ns for proxy in scheduler.proxies))
-        for proxy, seat in sorted(by_role["strategy_host"], key=lambda item: item[1].rank):
-            scheduler.tell(proxy, trips.Stop(seat.engine, _tag(last, PHASE_STOP, seat.rank)), is_awaited=True)
-        scheduler.settle()
-        scheduler.finish(max(last, *(proxy.last_ns for proxy in scheduler.proxies)))
+    async def _clean_up(self, placed: dict[str, list[str]]) -> None:
+        """Let the processes forget the run and, unless it is to be kept, the servers its streams."""
+        from nautilus_common.bus.layout import remove_streams
+
+        control = await connect(self.settings.nats_control, "replay-end")
+        data = await connect(self.settings.nats_data, "replay-end")
+        try:
+            for process in placed:
+                subject = subjects.subject(self.job.env, subjects.trip(process))
+                with contextlib.suppress(nats.errors.Error):
+                    await control.request(subject, trips.encode(trips.Close()), timeout=CLOSE_SECONDS)
+            if not self.job.keep:
+                await remove_streams(control, data, self.job.env)
+        finally:
+            await control.close()
+            await data.close()
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
         digest = log.digest()
@@ -229,10 +231,6 @@ def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], li
         taken[seat.role] = number + 1
         placed.setdefault(able[number % len(able)], []).append(seat.engine)
     return placed, missing
-
-
-def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
-    return (ts_ns, phase, rank, 0, 0, rank, 0)
 
 
 def main(arguments: list[str]) -> int:

@@ -21,6 +21,7 @@ import msgspec
 import nats.errors
 
 from nautilus_common.bus.newest import NoStream, find_newest
+from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.messages import subjects
 
 if TYPE_CHECKING:
@@ -76,7 +77,16 @@ class PublishError(Exception):
 class Publisher:
     """Publishes the records of one process in one env. `say` never waits; `drained` and `flush` do."""
 
-    def __init__(self, client: Client, env: str, roles: tuple[str, ...], process: str, epoch: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        env: str,
+        roles: tuple[str, ...],
+        process: str,
+        epoch: str,
+        faults: Faults = NO_FAULTS,
+    ) -> None:
+        self._faults = faults
         self._client = client
         self._env = env
         self._process = process
@@ -171,10 +181,13 @@ class Publisher:
                 self._wake.clear()
                 while self._waiting:
                     entry, records = self._gather()
+                    self._faults.reach("entry sent")
                     await self._send_until_durable(entry)
+                    self._faults.reach("entry durable")
                     self._number = entry.number
                     self._published = entry.counts
                     await self._tell(records)
+                    self._faults.reach("entry told")
                 self._idle.set()
         except asyncio.CancelledError:
             raise

@@ -2,30 +2,52 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from nautilus_fleet.errors import EXIT_OK, FleetError, VerifyError
+from nautilus_fleet.errors import EXIT_OK, FleetError, UsageError, VerifyError
+
+if TYPE_CHECKING:
+    from nautilus_fleet.config_source import LoadedConfig
 
 
-def verify(run: str, *, json_: bool = False) -> int:
-    """Run it again in a fresh process, with another hash seed, and compare digests byte for byte.
+def verify(
+    run: str,
+    *,
+    over: Literal["process", "nats"] = "process",
+    together: list[str] | None = None,
+    block_rows: int | None = None,
+    json_: bool = False,
+) -> int:
+    """Run it again, in a fresh process or through separate ones over NATS, and compare digests byte for byte.
 
-    Usage: fleet verify RUN [--json]
+    Usage: fleet verify RUN [--over nats] [--together SERVICE,SERVICE ...] [--block-rows N] [--json]
 
-      RUN        a run folder, or the id of a run under ./runs
-      --json     print one JSON object on stdout: run_id, identical, digest, digest_again, first_difference
+      RUN            a run folder, or the id of a run under ./runs; over nats also a configuration
+      --over nats    on a stack of its own: two nats-servers, a process for each engine
+      --together     services that share one process, by commas; once for each group
+      --block-rows   rows of market data in one message
+      --json         print one JSON object on stdout: run_id, identical, digest, digest_again, first_difference;
+                     over nats: run_id, equal, digest, digest_over_nats, first_difference, seconds,
+                     ticks_per_second, us_per_order, processes
 
     Exit code 3 when the digests differ; the first event that differs is named.
 
-    Example:
+    Examples:
       fleet verify runs/ema-cross-7f3a9c12
+      fleet verify examples/market_maker/backtest.toml --over nats --together risk,portfolio
     """
+    if over == "nats":
+        return _verify_over_nats(run, together or [], block_rows, json_)
+    if together or block_rows:
+        raise UsageError("--together and --block-rows belong to --over nats")
     from nautilus_fleet.runs import find_run, read_document
 
     folder = find_run(run)
@@ -48,6 +70,60 @@ def verify(run: str, *, json_: bool = False) -> int:
         where=_describe(difference),
         remedy=_reason(folder, before),
     )
+
+
+def _verify_over_nats(run: str, together: list[str], block_rows: int | None, json_: bool) -> int:
+    from dataclasses import asdict
+
+    from nautilus_fleet.proof import compare, own_stack
+    from nautilus_fleet.terminal import Progress
+
+    loaded, document, events = load_reference(run)
+    progress = Progress(quiet=json_)
+    try:
+        progress.stage("start a stack")
+        with own_stack(loaded, [group.split(",") for group in together]) as stack:
+            found = compare(loaded, document, events, stack, progress, block_rows=block_rows)
+    finally:
+        progress.close()
+    if json_:
+        print(json.dumps(asdict(found), default=str))
+        return EXIT_OK if found.equal else VerifyError.exit_code
+    names = ", ".join(found.processes)
+    if found.equal:
+        print(f"identical: {found.events:,} events, {found.orders:,} orders, digest {found.digest[:12]}..")
+        cost = "" if found.us_per_order is None else f", {found.us_per_order / 1000:.2f} ms an order"
+        print(f"  over NATS in {names}: {found.seconds:.2f} s, {found.ticks_per_second:,.0f} ticks/s{cost}")
+        return EXIT_OK
+    raise VerifyError(
+        f"the run differs over NATS: {found.digest[:12]} in one process, {found.digest_over_nats[:12]} in {names}",
+        where=_describe(found.first_difference),
+        remedy="please report it: one loop decides the order in both, so that this is a fault of ours",
+    )
+
+
+def load_reference(run: str) -> tuple[LoadedConfig, dict[str, Any], Path]:
+    """A run and its configuration, or a configuration that is run first: (settings, its document, its event log)."""
+    from nautilus_fleet.config_source import load_config
+    from nautilus_fleet.runs import find_run, read_document
+
+    path = Path(run)
+    is_config = path.suffix == ".toml" or (path.is_dir() and (path / "backtest.toml").is_file())
+    if not is_config:
+        folder = find_run(run)
+        return load_config(folder / "config.lock.toml", ()), read_document(folder), folder / "events"
+    from nautilus_fleet.runner import run_backtest
+    from nautilus_fleet.terminal import Progress
+
+    scratch = Path(tempfile.mkdtemp(prefix="fleet-reference-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    progress = Progress()
+    try:
+        loaded = load_config(path, (f"output.folder={scratch}", "output.tearsheet=false"))
+        done = run_backtest(loaded, progress=progress)
+    finally:
+        progress.close()
+    return loaded, read_document(done.folder.resolve()), done.folder.resolve() / "events"
 
 
 def _run_again(folder: Path, scratch: Path) -> dict[str, Any]:
