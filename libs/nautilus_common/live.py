@@ -157,7 +157,7 @@ class LiveGroup:
         columns = block.columns
         ts = columns["ts_init"]
         if ts[0] <= before or ts[-1] > self.clock:
-            columns = {**columns, "ts_init": np.clip(ts, before + 1, self.clock)}
+            columns = {**columns, "ts_init": np.minimum(np.maximum(ts, before + 1), self.clock)}
         first = self._rows[spec.rank]
         rows = self._rows[spec.rank] = first + len(ts)
         end = (int(columns["ts_init"][-1]), PHASE_ROW, spec.rank, rows)

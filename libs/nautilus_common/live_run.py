@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from nautilus_common.hosting import Builder, build_group
 from nautilus_common.live import LiveGroup
 from nautilus_common.live_log import LogCheck, log_subject
@@ -139,12 +137,14 @@ class LiveRun:
 def _fault_of(block: Block) -> str:
     """What is wrong with the rows of a block; empty when nothing is."""
     ts = block.columns["ts_init"]
-    if not len(ts):
+    rows = len(ts)
+    if not rows:
         return "no rows"
-    if block.first_row < 0 or ts[0] < 0 or (len(ts) > 1 and bool(np.any(np.diff(ts) < 0))):
+    if block.first_row < 0 or ts[0] < 0 or (rows > 1 and not bool((ts[1:] >= ts[:-1]).all())):
         return "rows that are not in the order of time"
-    if block.kind == "quote":
-        columns = block.columns
-        if bool(np.any(columns["bid_size"] < 0)) or bool(np.any(columns["ask_size"] < 0)):
-            return "a size below zero"
+    sizes = {"quote": ("bid_size", "ask_size"), "trade": ("size",), "bar": ("volume",)}[block.kind]
+    for name in sizes:
+        column = block.columns[name]
+        if (column[0] if rows == 1 else column.min()) < 0:
+            return f"a {name} below zero"
     return ""
