@@ -15,6 +15,7 @@ import nats.errors
 from nautilus_common.bus.newest import NoStream, find_newest
 from nautilus_common.bus.publisher import FencedError, PublishError
 from nautilus_common.bus.reader import StreamBroken, StreamReader
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.errors import FleetError
 from nautilus_common.hosting import Builder, HostingError
 from nautilus_common.live_log import LogGap
@@ -85,10 +86,7 @@ class LiveHost:
         """Finish what is being taken, make it durable, and leave the session; it goes on without us."""
         if self.session is not None:
             await self.session.drain()
-        tasks = [task for task in (self._task, *self._parts) if task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(self._task, *self._parts)
 
     def lag(self) -> int:
         """Messages that are there and were not taken."""
@@ -168,10 +166,7 @@ class LiveHost:
         await asyncio.gather(*parts, return_exceptions=True)
 
     async def _stop_feed(self) -> None:
-        for task in self._parts:
-            if task.get_name() == "feed":
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(*(task for task in self._parts if task.get_name() == "feed"))
 
     async def _take_part(self, session: Session, opened: int) -> None:
         self._health.set("starting", f"session {session.id}: finding out where we left off")

@@ -20,6 +20,7 @@ import msgspec
 from nautilus_common import snapshot
 from nautilus_common.bus.publisher import WAITING_MAX, FencedError, Publisher
 from nautilus_common.bus.reader import StreamBroken, StreamReader
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.hosting import Builder
 from nautilus_common.live_log import log_subject
 from nautilus_common.live_run import LiveRun, Taken
@@ -207,11 +208,7 @@ class LiveSession:
         for handle in (self._timer, self._flusher):
             if handle is not None:
                 handle.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
-        for task in (self._keeping, self._watch):
-            if task is not None:
-                await asyncio.gather(task, return_exceptions=True)
+        await end_tasks(self._keeping, self._watch)
         for part in (self._log, self._blocks, self._publisher):
             if part is not None:
                 await part.close()

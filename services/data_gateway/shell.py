@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import nats.errors
 from nautilus_common.bus.newest import NoStream, find_newest
 from nautilus_common.bus.publisher import FencedError, PublishError
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.messages import subjects
 from nautilus_common.messages.blocks import Block, decode_block, encode_block
 from nautilus_common.messages.errors import DecodeError
@@ -53,18 +54,22 @@ class DataGateway:
         loop = asyncio.get_running_loop()
         tapes = await loop.run_in_executor(None, open_tapes, specs, config, session.ts, self._project)
         log.info("feed begins", extra={"session": session.id, "kind": config.kind, "streams": len(tapes)})
+        lanes = [Lane(self._client, self._env, session.data_from, tape) for tape in tapes]
+        tasks = [asyncio.create_task(self._publish(lane)) for lane in lanes]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                for tape in tapes:
-                    tasks.create_task(self._publish(Lane(self._client, self._env, session.data_from, tape)))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            for task in done:
+                task.result()
+        finally:
+            for lane in lanes:
+                lane.is_over = True  # a cancellation alone may be swallowed on its way (bus/tasks.py)
+            await end_tasks(*tasks)
         log.info("feed over", extra={"session": session.id, "rows": self.rows})
 
     async def _publish(self, lane: Lane) -> None:
         tape = lane.tape
         tape.skip(await lane.recover())
-        while (due := tape.next_ns) is not None:
+        while (due := tape.next_ns) is not None and not lane.is_over:
             wait = due - time_ns()
             if wait > 0:
                 await asyncio.sleep(wait / 1e9)
@@ -87,6 +92,7 @@ class Lane:
         self._subject = subjects.subject(env, channel)
         self._data_from = data_from
         self._last = 0
+        self.is_over = False
 
     async def recover(self) -> int:
         """Find out what is stored; how many rows of this session are."""
@@ -98,7 +104,7 @@ class Lane:
     async def store(self, block: Block) -> None:
         """Store `block` after the one before it, whatever happens in between."""
         data = encode_block(block)
-        while True:
+        while not self.is_over:
             answer = await self._ask(self._subject, data, {"Nats-Expected-Last-Subject-Sequence": str(self._last)})
             error = None if answer is None else answer.get("error")
             if answer is not None and error is None:

@@ -16,7 +16,7 @@ from nautilus_common.messages.events import OrderFilled, PositionChanged, Positi
 from nautilus_common.model.enums import PositionSide
 from nautilus_common.plan import HostPlan
 
-from tests.live_world import APART, HALF, TOGETHER, World, builders, cross, maker, make_plan, pulse
+from tests.live_world import APART, HALF, TOGETHER, World, builders, cross, make_plan, maker, pulse
 
 PLANS = {
     "one host": [HostPlan("", [maker(), cross(), pulse()])],

@@ -21,6 +21,7 @@ import msgspec
 import nats.errors
 
 from nautilus_common.bus.newest import NoStream, find_newest
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.messages import subjects
 
@@ -164,9 +165,7 @@ class Publisher:
 
     async def close(self) -> None:
         """Stop without waiting for what is not durable: it will be said again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
 
     def _raise(self) -> None:
         if self.failure is not None:

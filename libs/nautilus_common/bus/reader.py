@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nats.errors
 
+from nautilus_common.bus.tasks import end_tasks
+
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
@@ -81,9 +83,7 @@ class StreamReader:
         self._task = asyncio.create_task(self._keep_reading())
 
     async def close(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
         await self._forget_consumer()
 
     def take_nowait(self) -> Item | None:
