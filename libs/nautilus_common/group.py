@@ -56,6 +56,7 @@ class Group:
         """Let a member act on an outside stimulus (start, stop). True when something was said to the outside."""
         outbox = self._outboxes[engine.rank]
         action(outbox)
+        self._horizons.pop(engine.rank, None)
         return self._take(outbox)
 
     def count_from(self, counts: dict[int, int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,8 @@ class SessionSummary:
         return [name for name, line in self.positions.items() if line.filled != line.told]
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "differing": self.differing}
+        told = asdict(replace(self, kinds=Counter()))  # asdict does not know how to make a Counter
+        return {**told, "kinds": dict(self.kinds), "differing": self.differing}
 
 
 async def summarize(servers: Servers, session: Session, opened: int) -> SessionSummary:

@@ -20,6 +20,6 @@ async def end_tasks(*tasks: asyncio.Task[Any] | None) -> None:
             task.cancel()
         await asyncio.wait(left, timeout=AGAIN_SECONDS)
         left = [task for task in left if not task.done()]
-    for task in tasks:
-        if task is not None and task.done() and not task.cancelled():
-            task.exception()
+    for ended in tasks:
+        if ended is not None and ended.done() and not ended.cancelled():
+            ended.exception()
