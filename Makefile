@@ -48,9 +48,12 @@ $(READY): $(LOCKED) pyproject.toml
 demo: $(READY) ## backtest the bundled sample market: table, tearsheet, and what to try next
 	@test -f $(DEMO)/backtest.toml || $(BIN)/fleet init $(DEMO) >/dev/null
 	@$(BIN)/fleet backtest $(DEMO)/backtest.toml
+	@printf '\n  The same run through separate processes, compared byte for byte, and a stack of your own:\n\n'
+	@printf '    %s\n' "$(BIN)/fleet verify $(DEMO)/backtest.toml --over nats" "$(BIN)/fleet up" \
+	  "$(BIN)/fleet replay $(DEMO)/backtest.toml" "$(BIN)/fleet down"
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -q -n auto $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
 
 check: $(READY) ## lint, format, types, import contracts, house rules
 	@$(BIN)/ruff check .

@@ -66,29 +66,15 @@ def measure(workload: Workload, events: int | None = None) -> Figures:
 # -- engines ---------------------------------------------------------------------------------------------------------
 
 
-def build(
-    kind: str, rows: int, strategies: Callable[[Any], list[Strategy]], bar_type: str | None = None
-) -> BacktestEngine:
-    """An engine, loaded and ready: the first `rows` of the market, and what `strategies` makes for the instrument."""
-    from nautilus_common.catalog.columns import DataColumns
+def empty_engine() -> BacktestEngine:
+    """The venue and the instrument of the workloads, without data or strategies."""
     from nautilus_common.model.currencies import EUR, USD
     from nautilus_common.model.identifiers import Symbol
     from nautilus_common.model.instruments import CurrencyPair
-    from nautilus_fleet import (
-        AccountType,
-        BacktestEngine,
-        BarType,
-        InstrumentId,
-        Money,
-        OmsType,
-        Price,
-        Quantity,
-        Venue,
-    )
+    from nautilus_fleet import AccountType, BacktestEngine, InstrumentId, Money, OmsType, Price, Quantity, Venue
 
-    instrument_id = InstrumentId.from_str(INSTRUMENT)
     instrument = CurrencyPair(
-        instrument_id=instrument_id,
+        instrument_id=InstrumentId.from_str(INSTRUMENT),
         raw_symbol=Symbol("EUR/USD"),
         base_currency=EUR,
         quote_currency=USD,
@@ -106,6 +92,18 @@ def build(
     engine = BacktestEngine()
     engine.add_venue(Venue("SIM"), OmsType.NETTING, AccountType.MARGIN, [Money(10_000_000, USD)], base_currency=USD)
     engine.add_instrument(instrument)
+    return engine
+
+
+def build(
+    kind: str, rows: int, strategies: Callable[[Any], list[Strategy]], bar_type: str | None = None
+) -> BacktestEngine:
+    """An engine, loaded and ready: the first `rows` of the market, and what `strategies` makes for the instrument."""
+    from nautilus_common.catalog.columns import DataColumns
+    from nautilus_fleet import BarType, InstrumentId
+
+    instrument_id = InstrumentId.from_str(INSTRUMENT)
+    engine = empty_engine()
     columns = {name: column[:rows] for name, column in market.load(FOLDER, f"{kind}s").items()}
     ts = columns.pop("ts")
     parsed = None if bar_type is None else BarType.from_str(bar_type)

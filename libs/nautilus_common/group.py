@@ -8,6 +8,7 @@ engines does what the scheduler does, and a group of one is that engine.
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from nautilus_common.bus.base import matches
@@ -44,7 +45,9 @@ class Group:
                 self._bus.subscribe(item.pattern, engine)
         others = [seat for seat in seats if seat.engine not in here]
         self._outside = [item.pattern for seat in others for item in seat.listens if not item.silent]
-        self._heard_outside: dict[str, bool] = {}
+        self._inside = [item.pattern for seat in own for item in seat.listens if not item.silent]
+        self._heard: dict[str, tuple[bool, bool]] = {}
+        self._stirring: list[Tag] = []  # of what members have said to each other and may be answered
         self._outboxes = {engine.rank: Outbox(engine.name, engine.rank) for engine in engines}
         self._asked = [engine for engine, seat in zip(engines, own, strict=True) if not seat.reactive]
         self._horizons: dict[int, Tag] = {}
@@ -75,9 +78,9 @@ class Group:
         self._horizons.clear()
 
     def horizon(self, frontier: Tag) -> Tag:
-        """A lower bound on the next tag at which a member may speak or hear something from inside."""
+        """A lower bound on the next tag at which a member may speak, if nothing comes from outside."""
         self._see(frontier)
-        smallest = self._bus.next_tag()
+        smallest = self._next_stirring()
         for engine in self._asked:
             horizon = self._horizon(engine)
             if horizon < smallest:
@@ -90,7 +93,9 @@ class Group:
         Whoever holds the group has let it run every turn and step below that of `tag`; of the same step, what members
         have said to each other below `tag` is delivered first.
         """
-        spoke = self._bus.next_tag() < tag and self.run(tag[:-1], MAX_NS)
+        spoke = False
+        while self._bus.next_tag() < tag:
+            spoke = self.run(tag[:-1], MAX_NS) or spoke
         return self._deliver(tag, channel, message) or spoke
 
     def run(self, until: Tag, said_max: int = SAID_MAX) -> bool:
@@ -122,6 +127,11 @@ class Group:
             raise EngineError(f"{self.said[-1][1]}: spoken before {until}, against the horizon")
         self._run_silently(until)
 
+    def settle(self) -> None:
+        """Let members hear everything that they have said to each other: the run is over."""
+        while (tag := self._bus.next_tag()) < INF:
+            self.run(tag, MAX_NS)
+
     def take_said(self) -> list[Said]:
         """What was said since the last call, in order."""
         said, self.said = self.said, []
@@ -134,11 +144,19 @@ class Group:
 
     @property
     def under_way(self) -> Tag | None:
-        """The smallest tag of what members have said to each other and not yet heard."""
-        tag = self._bus.next_tag()
+        """The smallest tag of what members have said to each other, not yet heard, and may answer."""
+        tag = self._next_stirring()
         return tag if tag < INF else None
 
     # -- inside --------------------------------------------------------------------------------------------------------
+
+    def _next_stirring(self) -> Tag:
+        """The smallest tag inside that may be answered; what is only heard waits for whatever comes next."""
+        tags = self._stirring
+        undelivered = self._bus.next_tag()
+        while tags and tags[0] < undelivered:
+            heappop(tags)
+        return tags[0] if tags else INF
 
     def _see(self, frontier: Tag) -> None:
         if frontier != self._frontier:
@@ -189,12 +207,16 @@ class Group:
     def _take(self, outbox: Outbox) -> bool:
         pending = outbox.pending
         self.said += pending
-        known = self._heard_outside
+        known = self._heard
         spoke = False
-        for _, channel, _ in pending:
+        for tag, channel, _ in pending:
             heard = known.get(channel)
             if heard is None:
-                heard = known[channel] = any(matches(pattern, channel) for pattern in self._outside)
-            spoke = spoke or heard
+                sides = (self._outside, self._inside)
+                outside, inside = (any(matches(pattern, channel) for pattern in side) for side in sides)
+                heard = known[channel] = (outside, inside)
+            spoke = spoke or heard[0]
+            if heard[1]:
+                heappush(self._stirring, tag)
         self._bus.take(outbox)
         return spoke

@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from nautilus_common.errors import FleetError
+
 REQUEST_BYTES_MAX = 8192
 REQUEST_SECONDS = 5.0
 TEXT = "text/plain; charset=utf-8"
@@ -56,6 +58,11 @@ class Health:
     def set(self, state: str, detail: str = "") -> None:
         self.state, self.detail = state, detail
 
+    def trouble(self, detail: str) -> None:
+        """Wait for the reason in `detail`, or, with none, be ready again; the end of a process is not overruled."""
+        if self.state in ("ready", "waiting"):
+            self.set("waiting" if detail else "ready", detail)
+
     def status(self) -> dict[str, Any]:
         """What /status says."""
         return {
@@ -85,6 +92,20 @@ class Health:
                 return 200, "application/json", msgspec.json.encode(self.status())
             case _:
                 return 404, TEXT, b"there are /livez, /readyz, /metrics and /status\n"
+
+
+async def serve_health(health: Health, http: tuple[str, int], run_file: Path) -> HealthServer:
+    """Begin to tell of a process on `http` (FLEET_HTTP). Raises FleetError when that cannot be had."""
+    server = HealthServer(health)
+    try:
+        await server.start(*http, run_file)
+    except OSError as error:
+        raise FleetError(
+            f"cannot listen on {http[0]}:{http[1]}: {error.strerror or error}",
+            where="FLEET_HTTP",
+            remedy="stop what listens there, or choose another port (FLEET_HTTP=127.0.0.1:0 takes a free one)",
+        ) from None
+    return server
 
 
 class HealthServer:

@@ -120,6 +120,7 @@ class HostedRun:
                 engine: Any = self._engine(call.engine)
                 return group.call(engine, lambda out: engine.stop(call.tag, out))
             case trips.Finish():
+                group.settle()
                 for member in group.engines:
                     finish = getattr(member, "finish", None)
                     if finish is not None:

@@ -8,7 +8,6 @@ run does.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -17,10 +16,11 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import msgspec
-import nats.errors
 
 from nautilus_common import snapshot, trips
-from nautilus_common.bus.publisher import Publisher, PublishError
+from nautilus_common.bus.direct import DirectClient
+from nautilus_common.bus.protocol import Received
+from nautilus_common.bus.publisher import WAITING_MAX, Publisher, PublishError
 from nautilus_common.bus.reader import StreamReader
 from nautilus_common.errors import FleetError
 from nautilus_common.faults import NO_FAULTS, Faults
@@ -30,10 +30,14 @@ from nautilus_common.messages.blocks import Block, decode_block
 from nautilus_common.plan import PlanError, decode_plan
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
     from nautilus_common.health import Health
+
+GATHER_SECONDS = 0.05
+"""How long what was said may gather before it is made durable: the answer, which the replay waits for, has left."""
 
 BLOCKS_AHEAD = 64
 """Blocks of a replay that are held before they are shown."""
@@ -48,6 +52,7 @@ class ReplayHost:
         self,
         control: Client,
         data: Client,
+        url: str,
         process: str,
         epoch: str,
         builders: dict[str, Builder],
@@ -56,8 +61,14 @@ class ReplayHost:
         delay: Callable[[], float] | None = None,
         faults: Faults = NO_FAULTS,
     ) -> None:
+        """`url` is that of the control server, to which requests have a connection of their own."""
         self._control = control
         self._data = data
+        subject = subjects.subject("*", subjects.trip(process))
+        self.trips = DirectClient(url, f"{process}-trips", subject, self._on_trip)
+        self._later: deque[Received] = deque()
+        self._more = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         self.process = process
         self.epoch = epoch
         self.builders = builders
@@ -69,38 +80,63 @@ class ReplayHost:
 
     async def start(self) -> None:
         """Listen to the replays of every env."""
-        subject = subjects.subject("*", subjects.trip(self.process))
-        await self._control.subscribe(subject, cb=self._on_trip, pending_msgs_limit=0, pending_bytes_limit=0)
+        self._task = asyncio.create_task(self._take_later())
+        await self.trips.start()
 
     async def close(self) -> None:
         """Finish what is being carried out, then stop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         for env in list(self.envs.values()):
             await env.close()
+        await self.trips.close()
 
-    async def _on_trip(self, message: Msg) -> None:
-        if self.delay is not None:
-            await asyncio.sleep(self.delay())
+    def _on_trip(self, received: Received) -> None:
+        """Take a request at once, unless it takes time, or has to wait for one that does."""
+        if self._later or self.delay is not None or self._take(received) is not None:
+            self._later.append(received)
+            self._more.set()
+
+    async def _take_later(self) -> None:
+        while True:
+            await self._more.wait()
+            self._more.clear()
+            while self._later:
+                if self.delay is not None:
+                    await asyncio.sleep(self.delay())
+                received = self._later[0]
+                slow = self._take(received)
+                if slow is not None:
+                    answer = await self._take_slowly(received.subject.split(".")[1], slow)
+                    self.trips.publish(received.reply, trips.encode(answer))
+                self._later.popleft()
+
+    def _take(self, received: Received) -> trips.Open | trips.Close | None:
+        """Take what can be taken without waiting; else what it is."""
         try:
-            outward = trips.decode_outward(message.data)
+            outward: trips.Outward = trips.decode_outward(received.payload)
         except msgspec.MsgspecError as error:
             self.health.rejected.labels("trip").inc()
-            await self._control.publish(message.reply, trips.encode(trips.Failed(0, f"not a request: {error}")))
-            return
-        name = message.subject.split(".")[1]
-        env = self.envs.get(name)
-        if isinstance(outward, trips.Request):
-            if env is None:
-                await self._control.publish(message.reply, trips.encode(trips.Missed(-1)))
-                return
-            await env.take(outward, message.reply)
-        elif isinstance(outward, trips.Open):
-            await self._control.publish(message.reply, trips.encode(await self._open(name, outward)))
+            self.trips.publish(received.reply, trips.encode(trips.Failed(0, f"not a request: {error}")))
+            return None
+        if not isinstance(outward, trips.Request):
+            return outward
+        env = self.envs.get(received.subject.split(".")[1])
+        if env is None:
+            self.trips.publish(received.reply, trips.encode(trips.Missed(-1)))
         else:
-            if env is not None:
-                del self.envs[name]
-                await env.close()
-                env.forget()
-            await self._control.publish(message.reply, trips.encode(trips.Opened(-1)))
+            env.take(outward, received.reply)
+        return None
+
+    async def _take_slowly(self, name: str, outward: trips.Open | trips.Close) -> trips.Opened | trips.Failed:
+        if isinstance(outward, trips.Open):
+            return await self._open(name, outward)
+        env = self.envs.pop(name, None)
+        if env is not None:
+            await env.close()
+            env.forget()
+        return trips.Opened(-1)
 
     async def _open(self, name: str, request: trips.Open) -> trips.Opened | trips.Failed:
         env = self.envs.get(name)
@@ -154,7 +190,16 @@ class EnvHost:
         self.env = env
         self.run = run
         self._control = control
-        self._publisher = Publisher(control, env, tuple(host.builders), host.process, host.epoch, host.faults)
+        self._publisher = Publisher(
+            control,
+            env,
+            tuple(host.builders),
+            host.process,
+            host.epoch,
+            host.faults,
+            GATHER_SECONDS,
+            on_trouble=host.health.trouble,
+        )
         self._reader: StreamReader | None = None
         self._data = data
         self._blocks: dict[int, Block] = {}
@@ -177,52 +222,52 @@ class EnvHost:
             await self._reader.close()
         await self._publisher.close()
 
-    async def take(self, request: trips.Request, reply: str) -> None:
+    def take(self, request: trips.Request, reply: str) -> None:
         """Carry a request out now if nothing is in its way, else as soon as that is so."""
         self._queue.append((request, reply))
         if not self._busy:
-            self._busy = True
-            if not await self._work():
-                self._tasks = [task for task in self._tasks if not task.done()]
-                self._tasks.append(asyncio.create_task(self._wait_and_work()))
+            self._work()
 
-    async def _wait_and_work(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            if await self._work():
-                return
-
-    async def _work(self) -> bool:
-        """Carry out what is queued; False when it has to wait for a block."""
-        while self._queue:
+    def _work(self) -> None:
+        """Carry out what is queued, up to something that takes time: a task sees to that, and goes on here."""
+        self._busy = False
+        while self._queue and not self._busy:
             request, reply = self._queue[0]
             known = self._failed or self.run.known(request.number)
-            if known is not None:
-                self._queue.popleft()
-                await self._answer(reply, known)
-                continue
-            if not await self._has_blocks(request):
-                return False
+            if known is None and self._lacks_blocks(request):
+                self._wait_for(self._blocks_arrived())
+                return
             self._queue.popleft()
-            await self._carry_out(request, reply)
-        self._busy = False
-        return True
+            if known is not None:
+                self._answer(reply, known)
+            else:
+                self._carry_out(request, reply)
 
-    async def _has_blocks(self, request: trips.Request) -> bool:
+    def _wait_for(self, what: Coroutine[None, None, None]) -> None:
+        async def wait_and_work() -> None:
+            await what
+            self._work()
+
+        self._busy = True
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(wait_and_work()))
+
+    def _lacks_blocks(self, request: trips.Request) -> bool:
         wanted = {n for call in request.calls if isinstance(call, trips.Feed) for n in call.numbers}
-        missing = wanted - self._blocks.keys()
-        if not missing:
-            return True
-        self._wanted = missing
+        self._wanted = wanted - self._blocks.keys()
+        if self._wanted:
+            self._arrived.clear()
+        return bool(self._wanted)
+
+    async def _blocks_arrived(self) -> None:
+        """The blocks of `_wanted` are here, or the replay has failed."""
         if self._reader is None:
-            self._reader = StreamReader(
-                self._data, subjects.data_stream(self.env), self.run.fed + 1, batch=BLOCKS_AHEAD
-            )
+            stream = subjects.data_stream(self.env)
+            self._reader = StreamReader(self._data, stream, self.run.fed + 1, batch=BLOCKS_AHEAD)
             await self._reader.start()
             self._tasks.append(asyncio.create_task(self._take_blocks(self._reader)))
         self._room.set()
-        return False
+        await self._arrived.wait()
 
     async def _take_blocks(self, reader: StreamReader) -> None:
         while True:
@@ -247,7 +292,7 @@ class EnvHost:
         self._arrived.set()
         log.error("replay failed", extra={"env": self.env, "what": what, "where": where})
 
-    async def _carry_out(self, request: trips.Request, reply: str) -> None:
+    def _carry_out(self, request: trips.Request, reply: str) -> None:
         started = perf_counter()
         self._faults.reach("request taken")
         try:
@@ -256,8 +301,7 @@ class EnvHost:
             notes = "; ".join(getattr(error, "__notes__", ()))
             self._fail(f"{type(error).__name__}: {error}", notes)
             log.debug("traceback", exc_info=error)
-            assert self._failed is not None
-            await self._answer(reply, self._failed)
+            self._answer(reply, b"")
             return
         self._faults.reach("carried out")
         if len(self._blocks) < BLOCKS_AHEAD:
@@ -270,44 +314,46 @@ class EnvHost:
         if records:
             self._publisher.say(records, [], self.run.last_ns)
             self._faults.reach("said")
-        calls = request.calls
-        if calls and isinstance(calls[-1], trips.Finish | trips.Keep):
-            await self._make_durable(calls[-1])
-        elif self._publisher.waiting:
-            await self._drained()
-        await self._answer(reply, self._failed or data)
-        self._faults.reach("answered")
+        last = request.calls[-1] if request.calls else None
+        if isinstance(last, trips.Finish | trips.Keep):
+            self._wait_for(self._make_durable(last, reply, data))
+        elif self._publisher.waiting > WAITING_MAX or self._publisher.failure is not None:
+            self._wait_for(self._drain(reply, data))
+        else:
+            self._answer(reply, data)
 
-    async def _drained(self) -> None:
+    async def _drain(self, reply: str, data: bytes) -> None:
         try:
             await self._publisher.drained()
         except Exception as error:
             self._fail(str(error), "")
+        self._answer(reply, data)
 
-    async def _make_durable(self, call: trips.Finish | trips.Keep) -> None:
+    async def _make_durable(self, call: trips.Finish | trips.Keep, reply: str, data: bytes) -> None:
         """What was said is durable before anything is answered that builds on it: the end, and a snapshot."""
         try:
             await self._publisher.flush()
             self._faults.reach("flushed")
             if isinstance(call, trips.Keep):
-                data = snapshot.dump(self.run, self.run.run_id)
+                kept = snapshot.dump(self.run, self.run.run_id)
                 self._faults.reach("snapshot dumped")
-                snapshot.save(self._snapshot_path, data)
+                snapshot.save(self._snapshot_path, kept)
                 self._faults.reach("snapshot saved")
         except snapshot.SnapshotError as error:
             # The journal still has everything: a restart begins further back.
             log.warning("no snapshot", extra={"env": self.env, "error": str(error)})
         except Exception as error:
             self._fail(str(error), "")
+        self._answer(reply, data)
 
     def forget(self) -> None:
         """The run is over: its snapshot has no use any more."""
         self._snapshot_path.unlink(missing_ok=True)
 
-    async def _answer(self, reply: str, data: bytes) -> None:
-        if len(data) > self._control.max_payload:
-            self._fail(f"an answer of {len(data)} bytes, more than the server takes ({self._control.max_payload})", "")
-            assert self._failed is not None
-            data = self._failed
-        with contextlib.suppress(nats.errors.Error, OSError):  # the replay asks again, and the answer is kept
-            await self._control.publish(reply, data)
+    def _answer(self, reply: str, data: bytes) -> None:
+        """Answer, or say what has failed. While the server is away nothing is sent: the replay asks again."""
+        size_max = self._host.trips.max_payload
+        if self._failed is None and len(data) > size_max:
+            self._fail(f"an answer of {len(data)} bytes, more than the server takes ({size_max})", "")
+        self._host.trips.publish(reply, self._failed or data)
+        self._faults.reach("answered")

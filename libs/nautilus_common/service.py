@@ -22,7 +22,7 @@ import msgspec
 
 from nautilus_common.errors import FleetError
 from nautilus_common.faults import NO_FAULTS, Faults
-from nautilus_common.health import Health, HealthServer
+from nautilus_common.health import Health, serve_health
 from nautilus_common.hosting import Builder
 from nautilus_common.live_host import LiveHost
 from nautilus_common.logs import set_up_logs
@@ -107,22 +107,14 @@ class Service:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        server = HealthServer(self.health)
         run_file = settings.home / "run" / f"{settings.name}.json"
-        try:
-            await server.start(*settings.http, run_file)
-        except OSError as error:
-            address, port = settings.http
-            raise FleetError(
-                f"cannot listen on {address}:{port}: {error.strerror or error}",
-                where="FLEET_HTTP",
-                remedy="stop what listens there, or choose another port (FLEET_HTTP=127.0.0.1:0 takes a free one)",
-            ) from None
+        server = await serve_health(self.health, settings.http, run_file)
         control = await self._connect("control", settings.nats_control)
         data = await self._connect("data", settings.nats_data)
         host = ReplayHost(
             control,
             data,
+            settings.nats_control,
             settings.name,
             self.epoch,
             self.builders,

@@ -21,22 +21,21 @@ import hashlib
 import io
 import os
 import pickle
-from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import MethodWrapperType
-from typing import Any, ClassVar
+from types import FunctionType, MethodWrapperType
+from typing import Any
 
 import cloudpickle
 import msgspec
 
 from nautilus_common.model import identifiers, values
-from nautilus_common.snapshot_code import code_hash, project_sources, python_and_libraries, source_hash, version
+from nautilus_common.snapshot_code import code_hash, python_and_libraries, source_hash, user_sources, version
 from nautilus_common.unpicklable import first_unpicklable
 
 MAGIC = b"NFSNAP1\n"
-HEADER_BYTES_MAX = 1 << 20
+HEADER_BYTES_MAX = 1 << 22
 SNAPSHOT_BYTES_MAX = 1 << 32
 
 _BODY = len(MAGIC) + 32
@@ -53,7 +52,7 @@ class _Header(msgspec.Struct, frozen=True):
     version: str
     python: str
     code: str
-    project: dict[str, tuple[str, str]]
+    modules: dict[str, tuple[str, str]]  # of the user's: file and hash of each
     bound_to: str
 
 
@@ -67,20 +66,23 @@ def dump(state: object, bound_to: str = "") -> bytes:
     for what cannot be kept (an open file, a lock, a generator), naming its place in `state`.
     """
     payload = io.BytesIO()
+    pickler = _Pickler(payload)
     with _without_collections():
         try:
-            _Pickler(payload).dump(state)
+            pickler.dump(state)
         except Exception as error:
-            where = first_unpicklable(state, _Pickler.dispatch_table)
+            where = first_unpicklable(state, _reducers())
             raise SnapshotError(f"the state cannot be kept in a snapshot: {where or 'state'}: {error}") from error
-    header = msgspec.msgpack.encode(
-        _Header(version(), python_and_libraries(), code_hash(), project_sources(), bound_to)
-    )
-    size = payload.getbuffer().nbytes
-    if len(header) > HEADER_BYTES_MAX or size > SNAPSHOT_BYTES_MAX:
-        raise SnapshotError(f"a snapshot of {size:,} bytes with a header of {len(header):,} is more than may be kept")
-    body = b"".join((len(header).to_bytes(4, "little"), header, payload.getbuffer()))
-    return b"".join((MAGIC, hashlib.sha256(body).digest(), body))
+    sources = user_sources(pickler.modules)
+    header = msgspec.msgpack.encode(_Header(version(), python_and_libraries(), code_hash(), sources, bound_to))
+    content = payload.getbuffer()
+    if len(header) > HEADER_BYTES_MAX or content.nbytes > SNAPSHOT_BYTES_MAX:
+        what = f"{content.nbytes:,} bytes with a header of {len(header):,}"
+        raise SnapshotError(f"a snapshot of {what} is more than may be kept")
+    length = len(header).to_bytes(4, "little")
+    digest = hashlib.sha256(length + header)
+    digest.update(content)
+    return b"".join((MAGIC, digest.digest(), length, header, content))
 
 
 def load(data: bytes, bound_to: str = "") -> Any:
@@ -127,7 +129,7 @@ def _difference(header: _Header, bound_to: str) -> str | None:
     for what, theirs, here in ours:
         if theirs != here:
             return f"{what} was {theirs or 'not given'}, here it is {here or 'not given'}"
-    for name, (file, theirs) in header.project.items():
+    for name, (file, theirs) in header.modules.items():
         if source_hash(name, file) != theirs:
             return f"module {name} ({file}) has changed or is not there"
     return None
@@ -153,12 +155,29 @@ def _constructor(module: str, name: str) -> Any:
     return getattr(values if module == values.__name__ else identifiers, name)
 
 
+def _reducers() -> dict[type, Callable[[Any], Any]]:
+    """How types are reduced that do not say it themselves."""
+    return {**cloudpickle.Pickler.dispatch_table, MethodWrapperType: _reduce_method_wrapper}
+
+
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no annotations
     """Classes and functions of modules by name; lambdas and nested functions by their code."""
 
-    dispatch_table: ClassVar[Any] = ChainMap(
-        {MethodWrapperType: _reduce_method_wrapper}, cloudpickle.Pickler.dispatch_table
-    )
+    def __init__(self, file: io.BytesIO) -> None:
+        self.dispatch_table = _reducers()  # a plain dict: it is asked for every object
+        super().__init__(file)
+        self.modules: set[str] = set()  # whose classes and functions it names
+        self._plain: set[type] = set()  # types whose objects are no classes and no functions, as nearly all
+
+    def reducer_override(self, obj: Any) -> Any:
+        kind = type(obj)
+        if kind in self._plain:
+            return NotImplemented
+        if not (issubclass(kind, type) or kind is FunctionType):
+            self._plain.add(kind)
+            return NotImplemented
+        self.modules.add(getattr(obj, "__module__", None) or "")
+        return super().reducer_override(obj)
 
 
 @contextmanager

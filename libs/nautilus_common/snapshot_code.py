@@ -12,6 +12,7 @@ import importlib.util
 import site
 import sys
 import sysconfig
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -20,8 +21,10 @@ import msgspec
 import numpy as np
 
 OURS = ("nautilus_common", "nautilus_fleet", "services")
+BOUND = ("cloudpickle", "msgspec", "numpy")  # by their versions
 
-_seen: dict[str, tuple[str, str] | None] = {}
+_files: dict[str, tuple[str, bool]] = {}
+_hashes: dict[str, str] = {}
 
 
 @cache
@@ -55,35 +58,58 @@ def code_hash() -> str:
     return whole.hexdigest()
 
 
-def project_sources() -> dict[str, tuple[str, str]]:
-    """Module -> (file, SHA-256) of every imported module that is neither ours nor installed: the user's own."""
-    for name, module in list(sys.modules.items()):
-        if name not in _seen:
-            file = getattr(module, "__file__", None)
-            _seen[name] = (file, _hash(file)) if isinstance(file, str) and _is_project(name, file) else None
-    return {name: found for name, found in sorted(_seen.items()) if found is not None}
+def user_sources(named: Iterable[str] = ()) -> dict[str, tuple[str, str]]:
+    """Module -> (file, SHA-256) of every imported module of the user's: those that are neither ours nor installed, and
+    those of installed packages (a strategy may be in one) of which the pickle names something, `named`.
+    """
+    packages = {name.partition(".")[0] for name in named}
+    found = {}
+    for name in sorted(sys.modules):
+        file, is_installed = _file(name)
+        if file and (not is_installed or name.partition(".")[0] in packages):
+            found[name] = file, _imported_hash(name, file)
+    return found
 
 
 def source_hash(name: str, file: str) -> str:
     """SHA-256 of a module of the user's: as it was imported, else of the file as it is now; empty without one."""
-    found = project_sources().get(name)
-    return found[1] if found is not None else _hash(file)
+    imported = _file(name)[0] if name in sys.modules else ""
+    return _imported_hash(name, imported) if imported else _hash(file)
 
 
-def _is_project(name: str, file: str) -> bool:
+def _imported_hash(name: str, file: str) -> str:
+    if name not in _hashes:
+        _hashes[name] = _hash(file)
+    return _hashes[name]
+
+
+def _file(name: str) -> tuple[str, bool]:
+    """(file, whether it is installed) of an imported module; no file for one of ours, of Python's, or not in Python."""
+    if name not in _files:
+        file: str = getattr(sys.modules[name], "__file__", None) or ""
+        _files[name] = (file, _is_installed(file)) if _is_of_interest(name, file) else ("", False)
+    return _files[name]
+
+
+def _is_of_interest(name: str, file: str) -> bool:
     # Classes of `__main__` are kept by their code, not by name.
-    return file.endswith(".py") and name.partition(".")[0] not in (*OURS, "__main__") and not _is_installed(file)
+    if not file.endswith(".py") or name.partition(".")[0] in (*OURS, *BOUND, "__main__"):
+        return False
+    return _is_installed(file) or not file.startswith(_folders("stdlib", "platstdlib"))
 
 
 def _is_installed(file: str) -> bool:
-    return file.startswith(_installed_folders())
+    return file.startswith((*_folders("purelib", "platlib"), *_site_folders()))
 
 
 @cache
-def _installed_folders() -> tuple[str, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    folders = [sysconfig.get_path(name) for name in names] + site.getsitepackages()
-    return tuple(sorted({f"{folder}/" for folder in folders}))
+def _folders(*names: str) -> tuple[str, ...]:
+    return tuple(f"{sysconfig.get_path(name)}/" for name in names)
+
+
+@cache
+def _site_folders() -> tuple[str, ...]:
+    return tuple(f"{folder}/" for folder in site.getsitepackages())
 
 
 def _hash(file: str) -> str:

@@ -140,34 +140,33 @@ def drive(
     Raises FleetError with what the process says has stopped it.
     """
     for restart in range(RESTARTS_MAX):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.replay", str(folder)],
-            env={**os.environ, **environ},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        if on_pid is not None:
-            on_pid(process.pid)
-        last: dict[str, Any] = {}
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                last = json.loads(line)
-                on_progress(last)
-            process.wait()
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        last, code = _drive_once(folder, environ, on_progress, on_pid)
         if last.get("stage") == "done":
             result: dict[str, Any] = last["result"]
             return result | {"restarts": restart}
         if last.get("stage") == "failed":
             raise FleetError(f"the replay failed: {last['what']}", where=str(folder))
-        if process.returncode is not None and process.returncode > 0:
-            raise FleetError(
-                f"the process of the replay ended with {process.returncode}",
-                where=str(folder),
-                remedy="its error is above",
-            )
+        if code > 0:
+            what = f"the process of the replay ended with {code}"
+            raise FleetError(what, where=str(folder), remedy="its error is above")
     raise FleetError(f"the process of the replay died {RESTARTS_MAX} times", where=str(folder))
+
+
+def _drive_once(
+    folder: Path, environ: Mapping[str, str], on_progress: Callable[[dict[str, Any]], None], on_pid: Any
+) -> tuple[dict[str, Any], int]:
+    """One life of the replay's process: the last that it said, and how it ended."""
+    last: dict[str, Any] = {}
+    command = [sys.executable, "-m", "services.replay", str(folder)]
+    with subprocess.Popen(command, env={**os.environ, **environ}, stdout=subprocess.PIPE, text=True) as process:
+        if on_pid is not None:
+            on_pid(process.pid)
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                last = json.loads(line)
+                on_progress(last)
+        except BaseException:
+            process.kill()
+            raise
+    return last, process.returncode

@@ -12,6 +12,7 @@ from nautilus_common.engine import INF, EngineError, Outbox, Tag
 from nautilus_common.messages import subjects
 from nautilus_common.messages.commands import CancelAllOrders, CancelOrder, ModifyOrder, SubmitOrder
 from nautilus_common.messages.events import AccountAdjusted, AccountState, OrderEvent
+from nautilus_common.messages.packed import MessageHistory
 from nautilus_common.model.ledger import Ledger
 from nautilus_common.model.position_events import position_event
 
@@ -36,7 +37,7 @@ class PortfolioEngine:
         self.ledger = ledger
         self._view = ledger.market
         self.equity = EquityCurve(ledger, equity_interval_ns)
-        self.account_states: list[AccountState] = []
+        self.account_states = MessageHistory(AccountState)
         self._position_channels: dict[StrategyId, str] = {}
         self._account_channels: dict[AccountId, str] = {}
 

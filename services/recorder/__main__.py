@@ -1,19 +1,23 @@
-"""`python -m services.recorder`: the recorder as a process of its own.
+"""`python -m services.recorder`, `fleet serve recorder`: the recorder as a process of its own.
 
-FLEET_ENV names the environment; `*` records every one that has a control stream, as they come and go.
+FLEET_ENV names the environment; `*` records every one that has a control stream, as they come and go. It tells of
+itself over HTTP as every process does: ready once the bus and all that is recorded are, and not while a database is
+away.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import signal
 import sys
 from collections.abc import Mapping
 
+from nautilus_common.errors import FleetError
+from nautilus_common.health import Health, serve_health
+from nautilus_common.logs import set_up_logs
 from nautilus_common.settings import ProcessSettings, SettingsError
 
 from services.recorder.config import EVERY_ENV, RecorderConfig
@@ -22,7 +26,8 @@ from services.recorder.shell import Recorder
 from services.recorder.source import SourceAway
 
 LOG = logging.getLogger("fleet.recorder")
-DISCOVER_SECONDS = 1.0
+LOOK_SECONDS = 1.0
+"""Between two looks at what there is to record, and at how it goes."""
 
 
 def main(environ: Mapping[str, str] = os.environ) -> int:
@@ -37,32 +42,22 @@ def main(environ: Mapping[str, str] = os.environ) -> int:
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    handler = logging.StreamHandler()
-    handler.setFormatter(_JsonLines(settings.name))
-    logging.basicConfig(handlers=[handler], level=settings.log_level)
-    return asyncio.run(_serve(recorder, None if every else settings.env))
+    set_up_logs(settings.name, settings.log_level)
+    try:
+        return asyncio.run(_serve(recorder, settings, None if every else settings.env))
+    except FleetError as error:
+        LOG.error(error.what, extra={"where": error.where, "do": error.remedy})
+        return 1
 
 
-class _JsonLines(logging.Formatter):
-    """One JSON object a line."""
-
-    def __init__(self, process: str) -> None:
-        super().__init__()
-        self._process = process
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"ts": record.created, "level": record.levelname, "process": self._process}
-        line |= {"logger": record.name, "message": record.getMessage()}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line)
-
-
-async def _serve(recorder: Recorder, env: str | None) -> int:
+async def _serve(recorder: Recorder, settings: ProcessSettings, env: str | None) -> int:
     over = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, over.set)
+    health = Health(settings.name, settings.roles)
+    run_file = settings.home / "run" / f"{settings.name}.json"
+    server = await serve_health(health, settings.http, run_file)
     begun = loop.create_task(recorder.start())
     ended = loop.create_task(over.wait())
     await asyncio.wait({begun, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -71,16 +66,29 @@ async def _serve(recorder: Recorder, env: str | None) -> int:
         await asyncio.wait({begun})
     else:
         begun.result()
-        if env is not None:
-            await recorder.open(env)
-        while not over.is_set():
-            if env is None:
-                await follow_streams(recorder)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(ended), DISCOVER_SECONDS)
+        await _record(recorder, health, env, over)
     ended.cancel()
+    health.set("draining")
     await recorder.stop()
+    await server.close()
+    run_file.unlink(missing_ok=True)
     return 0
+
+
+async def _record(recorder: Recorder, health: Health, env: str | None, over: asyncio.Event) -> None:
+    """Record until it is over, and tell how it stands."""
+    health.envs = lambda: recorder.envs
+    health.lag = lambda: int(recorder.status()["lag"])
+    if env is not None:
+        await recorder.open(env)
+    while not over.is_set():
+        if env is None:
+            await follow_streams(recorder)
+        status = recorder.status()
+        health.set(status["state"], status["detail"])
+        health.last_message_ns = status["last_message_ns"] or None
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), LOOK_SECONDS)
 
 
 async def follow_streams(recorder: Recorder) -> None:

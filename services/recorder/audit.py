@@ -1,4 +1,4 @@
-"""Proof from the tables alone: the chain, the counts of each engine, positions against fills, and the digest."""
+"""Proof from the tables alone: the chain, the counts of engines and processes, positions against fills, the digest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nautilus_common.model.enums import OrderSide
 
 from services.recorder.folds import EXACT, FoldError, exact, said_quantity
 from services.recorder.postgres import load_place
-from services.recorder.records import Record, read_message
+from services.recorder.records import Record, read_record
 from services.recorder.state import GENESIS
 
 PROBLEMS_MAX = 20
@@ -46,21 +46,23 @@ async def verify_chain(connection: Any, env: str) -> ChainReport:
     """Walk the event log of `env` from its first record to its last.
 
     Each hash must be SHA-256 of the one before and the payload; each engine's counts go on without gap (but for those
-    of messages that could not be read, which are among the rejected); each position that the portfolio says must be
-    the sum of the signed fills up to there; and fills, positions and place must be those of the log.
+    of messages that could not be read, which are among the rejected), and so do the entries of each process; each
+    position that the portfolio says must be the sum of the signed fills up to there; and fills, positions and place
+    must be those of the log.
     """
     report = ChainReport(env)
     walk = _Walk(report)
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        rows = await connection.fetch("SELECT rank, seq FROM fleet.rejected WHERE env = $1 AND seq IS NOT NULL", env)
+        rows = await connection.fetch("SELECT rank, seq FROM fleet.rejected WHERE env = $1 AND kind = 'message'", env)
         walk.unread = {(row["rank"], row["seq"]) for row in rows}
         query = (
-            "SELECT stream_seq, rank, seq, channel, payload, prev_hash, hash FROM fleet.event_log WHERE env = $1 "
-            "ORDER BY stream_seq"
+            "SELECT stream_seq, index, rank, seq, payload, prev_hash, hash FROM fleet.event_log WHERE env = $1 "
+            "ORDER BY stream_seq, index"
         )
         async for row in connection.cursor(query, env, prefetch=ROWS_AT_ONCE):
             walk.take(row)
         walk.finish()
+        await _check_entries(connection, env, report)
         await _compare_tables(connection, env, walk)
     return report
 
@@ -81,7 +83,7 @@ class _Walk:
 
     def take(self, row: Any) -> None:
         report = self.report
-        at = f"stream sequence {row['stream_seq']}"
+        at = f"stream sequence {row['stream_seq']}, record {row['index']}"
         if row["prev_hash"] != self.head:
             report.note(f"{at}: the hash before is {row['prev_hash'].hex()[:12]}, not {self.head.hex()[:12]}")
         self.head = hashlib.sha256(row["prev_hash"] + row["payload"]).digest()
@@ -100,8 +102,7 @@ class _Walk:
         self._fold(row, at)
 
     def _fold(self, row: Any, at: str) -> None:
-        env = self.report.env
-        record = read_message(env, row["stream_seq"], f"fleet.{env}.{row['channel']}", row["payload"])
+        record = read_record(row["stream_seq"], row["index"], "", row["payload"])
         if not isinstance(record, Record):
             self.report.note(f"{at}: the payload is no record: {record}")
             return
@@ -162,6 +163,19 @@ class _Walk:
         return self._fill_counts
 
 
+async def _check_entries(connection: Any, env: str, report: ChainReport) -> None:
+    """The entries of each process are numbered 1, 2, 3, ...: nothing that it took is missing."""
+    last: dict[str, int] = {}
+    query = "SELECT stream_seq, process, number FROM fleet.entries WHERE env = $1 ORDER BY stream_seq"
+    async for row in connection.cursor(query, env, prefetch=ROWS_AT_ONCE):
+        process, number = row["process"], row["number"]
+        if number != last.get(process, 0) + 1:
+            report.note(
+                f"stream sequence {row['stream_seq']}: entry {number} of {process} follows entry {last.get(process, 0)}"
+            )
+        last[process] = number
+
+
 async def _compare_tables(connection: Any, env: str, walk: _Walk) -> None:
     """The tables that were folded must be what the log makes."""
     report = walk.report
@@ -194,7 +208,7 @@ async def run_digest(connection: Any, env: str) -> dict[str, Any]:
     hashes: dict[int, Any] = {}
     records = 0
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        query = "SELECT rank, payload FROM fleet.event_log WHERE env = $1 ORDER BY stream_seq"
+        query = "SELECT rank, payload FROM fleet.event_log WHERE env = $1 ORDER BY stream_seq, index"
         async for row in connection.cursor(query, env, prefetch=ROWS_AT_ONCE):
             rank = row["rank"]
             if rank not in hashes:
@@ -208,7 +222,18 @@ async def run_digest(connection: Any, env: str) -> dict[str, Any]:
     return {"digest": whole.hexdigest(), "engines": engines, "records": records}
 
 
-async def read_marks(connection: Any, env: str, process: str) -> list[dict[str, Any]]:
-    """The marks of a process in order, each as the map that it published: the journal of a live session."""
-    query = "SELECT payload FROM fleet.marks WHERE env = $1 AND process = $2 ORDER BY stream_seq"
-    return [msgspec.msgpack.decode(row["payload"]) for row in await connection.fetch(query, env, process)]
+async def read_journal(connection: Any, env: str, process: str) -> list[dict[str, Any]]:
+    """The entries of a process in order, without their records: `inputs` is what it has taken in a live session."""
+    query = (
+        "SELECT stream_seq, roles, process, epoch, number, ts, counts, records, inputs FROM fleet.entries "
+        "WHERE env = $1 AND process = $2 ORDER BY stream_seq"
+    )
+    rows = await connection.fetch(query, env, process)
+    return [
+        {
+            **dict(row),
+            "counts": msgspec.json.decode(row["counts"], type=dict[int, int]),
+            "inputs": msgspec.msgpack.decode(row["inputs"]),
+        }
+        for row in rows
+    ]

@@ -4,14 +4,10 @@ Theory of operation. The stream is read in its own order, and a database commits
 together with the `Place` that it has reached. So every message is folded into a database exactly once, whatever dies:
 after a death the database says where to go on. Three counts are held against loss:
 
-- the stream's sequence: one that has been passed is a duplicate; one that is missing is `StreamGap`, and the shell
-  must fetch again, or tell that the stream itself has deleted it;
-- (rank, seq), the count of each engine: what has been passed is skipped, a jump is a fault that ends the recording;
+- the stream's sequence: one that has been passed is a duplicate; one that is missing is `StreamGap`, unless the reader
+  says that the stream itself has deleted it;
+- (rank, seq), the count of each engine (`counts.py`);
 - the chain: each record's hash is SHA-256 over the hash before it and its payload.
-
-A record whose message cannot be read (of a newer release, or of a forger) does not use up its count at once. If the
-engine's next record goes on beyond it, the engine did say it: the count is then held for used, and the record stays
-among the rejected. If the count comes again with a message that can be read, the unreadable one was not the engine's.
 """
 
 from __future__ import annotations
@@ -24,18 +20,12 @@ from nautilus_common.messages.commands import OrderApproved, SubmitOrder
 from nautilus_common.messages.events import OrderEvent, OrderFilled, PositionEvent
 from nautilus_common.messages.ledger import AccountState
 
-from services.recorder import folds
-from services.recorder.records import PAYLOAD_KEPT, Mark, Record, Rejected, read_message
-from services.recorder.state import AccountNow, Batch, Entry, OrderState, Place, PositionState
+from services.recorder import counts, folds
+from services.recorder.records import PAYLOAD_KEPT, LogEntry, Record, Rejected, read_message
+from services.recorder.state import AccountNow, Batch, Item, OrderState, Place, PositionState
 
 CACHED = 20_000
 """Orders, and positions, that are kept at hand; any other is asked of the database when a message names it."""
-
-UNREAD_MAX = 1_000
-"""How far beyond an engine's last count that of an unreadable record is remembered."""
-
-UNREAD_RANKS_MAX = 64
-"""Engines for which that is done."""
 
 _ENCODE_JSON = msgspec.json.Encoder().encode
 
@@ -60,34 +50,31 @@ class RecorderEngine:
 
     # -- what must be known first ------------------------------------------------------------------------------------
 
-    def read(self, entries: Iterable[Entry]) -> list[Record | Mark | Rejected | Entry]:
-        """The messages of `entries` that have not been passed; StreamGap if one is missing."""
+    def read(self, items: Iterable[Item]) -> list[LogEntry | Rejected]:
+        """What those of `items` are that have not been passed; StreamGap if one is missing."""
         expected = self.place.stream_seq + 1
-        found: list[Record | Mark | Rejected | Entry] = []
-        for entry in entries:
-            if entry.stream_seq < expected:
+        found: list[LogEntry | Rejected] = []
+        for item in items:
+            if item.sequence < expected:
                 continue
-            if entry.payload is None:
-                found.append(entry)
-            elif entry.stream_seq > expected:
-                raise StreamGap(expected, entry.stream_seq)
-            else:
-                found.append(read_message(self.env, entry.stream_seq, entry.subject, entry.payload))
-            expected = entry.stream_seq + 1
+            if item.sequence - item.missing > expected:
+                raise StreamGap(expected, item.sequence)
+            found.append(read_message(self.env, item.sequence, item.subject, item.data))
+            expected = item.sequence + 1
         return found
 
-    def wanted(self, messages: Iterable[Record | Mark | Rejected | Entry]) -> tuple[list[str], list[str]]:
+    def wanted(self, messages: Iterable[LogEntry | Rejected]) -> tuple[list[str], list[str]]:
         """(orders, positions) that the messages name and that are not at hand."""
         orders: dict[str, None] = {}
         positions: dict[str, None] = {}
-        for item in messages:
-            if isinstance(item, Record):
-                order = folds.order_key(item.message)
-                if order is not None and order not in self._orders:
-                    orders[order] = None
-                position = folds.position_key(item.message)
-                if position is not None and position not in self._positions:
-                    positions[position] = None
+        for entry in messages:
+            for record in entry.records if isinstance(entry, LogEntry) else ():
+                if isinstance(record, Record):
+                    order, position = folds.order_key(record.message), folds.position_key(record.message)
+                    if order is not None and order not in self._orders:
+                        orders[order] = None
+                    if position is not None and position not in self._positions:
+                        positions[position] = None
         return [key for key in orders if folds.is_key(key)], [key for key in positions if folds.is_key(key)]
 
     def know(self, orders: Iterable[OrderState], positions: Iterable[PositionState]) -> None:
@@ -99,49 +86,45 @@ class RecorderEngine:
 
     # -- folding -----------------------------------------------------------------------------------------------------
 
-    def fold(self, messages: Iterable[Record | Mark | Rejected | Entry]) -> Batch:
+    def fold(self, messages: Iterable[LogEntry | Rejected]) -> Batch:
         """What the messages cause. After a fault the batch ends before the message that has it."""
-        place = self.place.copy()
-        batch = Batch(self.place, place, [], [], [], [], [], {}, {}, {})
-        for item in messages:
-            match item:
-                case Record():
-                    if not self._take(batch, item):
-                        break
-                case Mark():
-                    self._mark(batch, item)
-                case Rejected():
-                    self._rejected(batch, item)
-                case Entry():
-                    pass  # deleted from the stream; the engines' own counts tell whether a record was among it
-            place.stream_seq = item.stream_seq
-        self.place = place
+        batch = Batch(self.place, self.place.copy(), [], [], [], [], [], {}, {}, {})
+        for message in messages:
+            if isinstance(message, Rejected):
+                self._write_rejected(batch, message)
+            elif not self._fold_entry(batch, message):
+                break
+            batch.after.stream_seq = message.stream_seq
+        self.place = batch.after
         self._forget()
         return batch
 
-    def _take(self, batch: Batch, record: Record) -> bool:
-        """Fold a record if it is the next of its engine; False at a jump."""
-        place = batch.after
-        passed = place.ranks.get(record.rank, 0)
-        if record.seq <= passed:
-            batch.duplicates += 1
-            return True
-        if record.seq != passed + 1 and not _all_unread(place, record.rank, passed + 1, record.seq):
-            batch.fault = (
-                f"engine {record.rank} said message {record.seq} after message {passed} (stream sequence "
-                f"{record.stream_seq}): what is between is not in the stream"
-            )
+    def _fold_entry(self, batch: Batch, entry: LogEntry) -> bool:
+        """Fold an entry, as a whole; False at a jump."""
+        place = batch.after.copy()
+        try:
+            new, duplicates = counts.admit(place, entry)
+        except counts.Jump as jump:
+            batch.fault = str(jump)
             return False
-        place.unread.pop(record.rank, None)
-        place.ranks[record.rank] = record.seq
+        batch.after = place
+        batch.duplicates += duplicates
+        self._write_entry(batch, entry)
+        for item in new:
+            if isinstance(item, Rejected):
+                self._write_rejected(batch, item)
+            else:
+                self._take(batch, item, entry.subject)
+        return True
+
+    def _take(self, batch: Batch, record: Record, subject: str) -> None:
         self._log(batch, record)
         try:
             self._apply(batch, record)
         except folds.FoldError as error:
-            subject = f"fleet.{self.env}.{record.channel}"
             ids = (record.rank, record.seq)
-            self._write_rejected(batch, Rejected(record.stream_seq, subject, "fold", str(error), record.payload, *ids))
-        return True
+            why = (subject[:1000], "fold", str(error), record.payload, *ids)
+            self._write_rejected(batch, Rejected(record.stream_seq, record.index, *why))
 
     def _log(self, batch: Batch, record: Record) -> None:
         place = batch.after
@@ -151,6 +134,7 @@ class RecorderEngine:
         batch.events.append(
             (
                 record.stream_seq,
+                record.index,
                 record.rank,
                 record.seq,
                 record.ts,
@@ -206,22 +190,23 @@ class RecorderEngine:
         batch.accounts[now.account_id] = now
         batch.account_states.append(account_row(record, now, state.reported))
 
-    def _mark(self, batch: Batch, mark: Mark) -> None:
-        batch.after.marks += 1
-        counts = _ENCODE_JSON(mark.counts).decode()
-        batch.marks.append((mark.stream_seq, mark.process, mark.epoch, mark.number, mark.ts, counts, mark.payload))
-
-    def _rejected(self, batch: Batch, rejected: Rejected) -> None:
-        rank, seq = rejected.rank, rejected.seq
-        place = batch.after
-        if rank is not None and seq is not None and 0 < seq - place.ranks.get(rank, 0) <= UNREAD_MAX:
-            # It may have used up this count: see the theory of operation.
-            unread = place.unread
-            if rank in unread or len(unread) < UNREAD_RANKS_MAX:
-                counts = unread.setdefault(rank, [])
-                if seq not in counts:
-                    counts.append(seq)
-        self._write_rejected(batch, rejected)
+    def _write_entry(self, batch: Batch, entry: LogEntry) -> None:
+        batch.after.entries += 1
+        counts_of = _ENCODE_JSON(entry.counts).decode()
+        roles = "+".join(entry.roles)
+        batch.entries.append(
+            (
+                entry.stream_seq,
+                roles,
+                entry.process,
+                entry.epoch,
+                entry.number,
+                entry.ts,
+                counts_of,
+                len(entry.records),
+                entry.inputs,
+            )
+        )
 
     def _write_rejected(self, batch: Batch, rejected: Rejected) -> None:
         batch.after.rejected += 1
@@ -229,6 +214,7 @@ class RecorderEngine:
         batch.rejected.append(
             (
                 rejected.stream_seq,
+                rejected.index,
                 rejected.subject,
                 rejected.kind,
                 rejected.reason,
@@ -248,16 +234,11 @@ class RecorderEngine:
                     del cache[key]
 
 
-def _all_unread(place: Place, rank: int, first: int, end: int) -> bool:
-    """Whether each count from `first` to below `end` is that of a record that could not be read."""
-    unread = place.unread.get(rank, [])
-    return end - first <= len(unread) and all(seq in unread for seq in range(first, end))
-
-
 def account_row(record: Record, now: AccountNow, reported: bool) -> tuple[object, ...]:
     """A row of `account_states`, in the order of its columns."""
     return (
         record.stream_seq,
+        record.index,
         record.rank,
         record.seq,
         now.ts_last,

@@ -307,6 +307,7 @@ def fill_row(record: Record, fill: events.OrderFilled) -> Row:
     """A row of `fills`, in the order of its columns."""
     return (
         record.stream_seq,
+        record.index,
         record.rank,
         record.seq,
         time_of(fill.ts_event),

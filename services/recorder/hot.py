@@ -183,7 +183,7 @@ class HotSink:
             stream_seq=place.stream_seq,
             head=place.head.hex(),
             records=place.records,
-            marks=place.marks,
+            entries=place.entries,
             rejected=place.rejected,
             orders=orders,
             positions=len(positions),

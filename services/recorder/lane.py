@@ -26,7 +26,7 @@ from services.recorder.engine import RecorderEngine, StreamGap
 from services.recorder.records import INT64_MAX
 from services.recorder.sink import Sink, SinkAway, SinkMoved, SinkRefused
 from services.recorder.source import SourceAway, StreamFacts, StreamReader
-from services.recorder.state import Entry, Place
+from services.recorder.state import Item, Place
 
 LOG = logging.getLogger("fleet.recorder")
 
@@ -72,7 +72,7 @@ class Lane:
         self._config = config
         self._reader = StreamReader(client, stream, lambda facts: self._check_stream(self.place, facts))
         self._engine: RecorderEngine | None = None
-        self._backlog: deque[Entry] = deque()
+        self._backlog: deque[Item] = deque()
         self._backlog_bytes = 0
         self._changed = asyncio.Condition()
         self._seek: int | None = None
@@ -125,7 +125,7 @@ class Lane:
             "detail": self.detail,
             "stream_seq": self.place.stream_seq,
             "records": self.place.records,
-            "marks": self.place.marks,
+            "entries": self.place.entries,
             "rejected": self.place.rejected,
             "duplicates": self.duplicates,
             "refetched": self.refetched,
@@ -181,9 +181,9 @@ class Lane:
         self._engine = RecorderEngine(self.env, place)
         async with self._changed:
             self.place = place
-            while self._backlog and self._backlog[0].stream_seq <= place.stream_seq:
+            while self._backlog and self._backlog[0].sequence <= place.stream_seq:
                 self._backlog_bytes -= _size(self._backlog.popleft())
-            contiguous = self._backlog and self._backlog[0].stream_seq == place.stream_seq + 1
+            contiguous = self._backlog and self._backlog[0].sequence - self._backlog[0].missing <= place.stream_seq + 1
             if not contiguous:
                 self._backlog.clear()
                 self._backlog_bytes = 0
@@ -240,20 +240,20 @@ class Lane:
                     await self._changed.wait_for(lambda: not self._is_full() or self._draining)
         self._wait("backlog", "")
 
-    async def _take(self, entries: list[Entry]) -> None:
+    async def _take(self, entries: list[Item]) -> None:
         """Put what was read into the backlog, if it goes on where that ends."""
         expected = self._next_to_read()
-        taken: list[Entry] = []
+        taken: list[Item] = []
         for entry in entries:
-            if entry.stream_seq < expected:
+            if entry.sequence < expected:
                 self.duplicates += 1
                 continue
-            if entry.stream_seq > expected:
-                if not await self._is_deleted(expected, entry.stream_seq):
+            if entry.sequence > expected:
+                if not await self._is_deleted(expected, entry.sequence):
                     break
-                taken.append(Entry(entry.stream_seq - 1, "", None))
+                entry = entry._replace(missing=entry.sequence - expected)
             taken.append(entry)
-            expected = entry.stream_seq + 1
+            expected = entry.sequence + 1
         async with self._changed:
             if self._seek is not None and self._seek != expected:
                 return  # the writer has asked for another place meanwhile
@@ -286,7 +286,7 @@ class Lane:
         return False
 
     def _next_to_read(self) -> int:
-        return (self._backlog[-1].stream_seq if self._backlog else self.place.stream_seq) + 1
+        return (self._backlog[-1].sequence if self._backlog else self.place.stream_seq) + 1
 
     def _is_full(self) -> bool:
         config = self._config
@@ -316,12 +316,12 @@ class Lane:
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
             await self._begin()
 
-    def _portion(self) -> list[Entry]:
+    def _portion(self) -> list[Item]:
         """The first of the backlog, as much as is committed as one."""
-        portion: list[Entry] = []
+        portion: list[Item] = []
         size = 0
         for entry in self._backlog:
-            if entry.stream_seq > self._stop_at:
+            if entry.sequence > self._stop_at:
                 break
             portion.append(entry)
             size += _size(entry)
@@ -329,7 +329,7 @@ class Lane:
                 break
         return portion
 
-    async def _commit(self, portion: list[Entry]) -> None:
+    async def _commit(self, portion: list[Item]) -> None:
         engine = self._engine
         assert engine is not None
         try:
@@ -346,10 +346,10 @@ class Lane:
         self.on_commit(batch.after.stream_seq)
         self.duplicates += batch.duplicates
         for row in batch.rejected:
-            self._tell_rejected(row[2], row[0], row[3])
+            self._tell_rejected(row[3], row[0], row[4])
         async with self._changed:
             self.place = batch.after
-            while self._backlog and self._backlog[0].stream_seq <= self.place.stream_seq:
+            while self._backlog and self._backlog[0].sequence <= self.place.stream_seq:
                 self._backlog_bytes -= _size(self._backlog.popleft())
             self._changed.notify_all()
         if batch.fault:
@@ -389,5 +389,5 @@ class Lane:
             pass
 
 
-def _size(entry: Entry) -> int:
-    return len(entry.payload or b"") + len(entry.subject) + 64
+def _size(entry: Item) -> int:
+    return len(entry.data) + len(entry.subject) + 64

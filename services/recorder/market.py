@@ -33,7 +33,7 @@ from nautilus_common.messages.errors import DecodeError
 
 from services.recorder.config import RecorderConfig
 from services.recorder.source import SourceAway, StreamFacts, StreamReader
-from services.recorder.state import Entry
+from services.recorder.state import Item
 
 LOG = logging.getLogger("fleet.recorder")
 
@@ -195,7 +195,7 @@ class MarketLane:
                 pause = min(2 * pause, RETRY_SECONDS_MAX)
                 continue
             for entry in entries:
-                if entry.stream_seq != self._read_seq + 1 and not await self._is_passable(entry.stream_seq):
+                if entry.sequence != self._read_seq + 1 and not await self._is_passable(entry.sequence):
                     seek = True
                     break
                 self._take(entry)
@@ -236,10 +236,10 @@ class MarketLane:
 
     # -- gathering ---------------------------------------------------------------------------------------------------
 
-    def _take(self, entry: Entry) -> None:
-        self._read_seq = entry.stream_seq
+    def _take(self, entry: Item) -> None:
+        self._read_seq = entry.sequence
         self.last_message_ns = entry.ts_ns
-        payload = entry.payload or b""
+        payload = entry.data
         try:
             block = decode_block(payload)
             gathered = self._gathered_of(block)
@@ -250,7 +250,7 @@ class MarketLane:
             why = f"nothing is known of the instrument {block.instrument_id}: add it to the recorder's instruments"
             self._refuse(entry, f"instrument {block.instrument_id}", why)
             return
-        if entry.stream_seq <= gathered.last_seq:
+        if entry.sequence <= gathered.last_seq:
             return  # written before a death, in which the position file was not
         dropped = gathered.validator.dropped
         try:
@@ -259,7 +259,7 @@ class MarketLane:
             self._refuse(entry, f"{error.code} {block.instrument_id}", str(error))
             return
         self.duplicate_rows += gathered.validator.dropped - dropped
-        gathered.last_seq = entry.stream_seq
+        gathered.last_seq = entry.sequence
         rows = len(columns["ts_init"])
         if rows:
             if not self._rows:
@@ -281,7 +281,7 @@ class MarketLane:
             gathered = self._gathered[key] = _Gathered(block.kind, instrument, block.bar_type, self._catalog)
         return gathered
 
-    def _refuse(self, entry: Entry, kind: str, reason: str) -> None:
+    def _refuse(self, entry: Item, kind: str, reason: str) -> None:
         """Count a block that cannot be stored, tell of the first of its kind, and keep it as it came."""
         self.refused += 1
         if kind not in self._told:
@@ -289,13 +289,13 @@ class MarketLane:
             LOG.warning(
                 "market %s: message %d is refused: %s; further ones like it are only counted",
                 self.env,
-                entry.stream_seq,
+                entry.sequence,
                 reason,
             )
         if self.refused <= REFUSED_MAX:
             folder = self.folder / "refused"
             folder.mkdir(exist_ok=True)
-            (folder / f"{entry.stream_seq}.block").write_bytes(entry.payload or b"")
+            (folder / f"{entry.sequence}.block").write_bytes(entry.data)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: the event log with its chain, fills, account states, marks; orders and positions as they stand.
+"""PostgreSQL: the event log with its chain, fills, account states, entries; orders and positions as they stand.
 
 A batch and the place that it reaches are one transaction. The place is moved only if it stands where the batch began,
 so of two recorders of one environment only one ever gets through, and none writes a row twice. Rows go in by COPY,
@@ -26,9 +26,10 @@ CONNECTIONS_MAX = 4
 
 #: Columns of the append-only tables after `env`, in the order of the engine's rows.
 COLUMNS: dict[str, tuple[str, ...]] = {
-    "event_log": ("stream_seq", "rank", "seq", "ts", "channel", "type", "payload", "prev_hash", "hash"),
+    "event_log": ("stream_seq", "index", "rank", "seq", "ts", "channel", "type", "payload", "prev_hash", "hash"),
     "fills": (
         "stream_seq",
+        "index",
         "rank",
         "seq",
         "ts_event",
@@ -53,6 +54,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "account_states": (
         "stream_seq",
+        "index",
         "rank",
         "seq",
         "ts_event",
@@ -63,8 +65,8 @@ COLUMNS: dict[str, tuple[str, ...]] = {
         "balances",
         "margins",
     ),
-    "marks": ("stream_seq", "process", "epoch", "number", "ts", "counts", "payload"),
-    "rejected": ("stream_seq", "subject", "kind", "reason", "rank", "seq", "size", "payload"),
+    "entries": ("stream_seq", "roles", "process", "epoch", "number", "ts", "counts", "records", "inputs"),
+    "rejected": ("stream_seq", "index", "subject", "kind", "reason", "rank", "seq", "size", "payload"),
 }
 APPENDED = tuple(COLUMNS)
 PROJECTED = ("orders", "positions")
@@ -237,9 +239,10 @@ class PostgresSink:
             after.created,
             after.head,
             after.records,
-            after.marks,
+            after.entries,
             after.rejected,
             _json(after.ranks),
+            _json(after.roles),
             _json(after.unread),
         ]
         if batch.before.stream_seq == 0:
@@ -254,7 +257,7 @@ class PostgresSink:
             ("event_log", batch.events),
             ("fills", batch.fills),
             ("account_states", batch.account_states),
-            ("marks", batch.marks),
+            ("entries", batch.entries),
             ("rejected", batch.rejected),
         ):
             if rows:
@@ -269,13 +272,13 @@ class PostgresSink:
 
 
 _FIRST_PLACE = """
-INSERT INTO fleet.recorder_position (env, stream_seq, created, head, records, marks, rejected, ranks, unread)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (env) DO NOTHING
+INSERT INTO fleet.recorder_position (env, stream_seq, created, head, records, entries, rejected, ranks, roles, unread)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (env) DO NOTHING
 """
 _NEXT_PLACE = """
-UPDATE fleet.recorder_position SET stream_seq = $2, created = $3, head = $4, records = $5, marks = $6, rejected = $7,
-    ranks = $8, unread = $9, updated_at = now()
-WHERE env = $1 AND stream_seq = $10 AND head = $11
+UPDATE fleet.recorder_position SET stream_seq = $2, created = $3, head = $4, records = $5, entries = $6, rejected = $7,
+    ranks = $8, roles = $9, unread = $10, updated_at = now()
+WHERE env = $1 AND stream_seq = $11 AND head = $12
 """
 
 
@@ -289,9 +292,10 @@ async def load_place(connection: Any, env: str) -> Place | None:
         created=row["created"],
         head=row["head"],
         records=row["records"],
-        marks=row["marks"],
+        entries=row["entries"],
         rejected=row["rejected"],
         ranks=msgspec.json.decode(row["ranks"], type=dict[int, int]),
+        roles=msgspec.json.decode(row["roles"], type=dict[int, list[str]]),
         unread=msgspec.json.decode(row["unread"], type=dict[int, list[int]]),
     )
 
@@ -314,7 +318,7 @@ async def _count(connection: Any, env: str, place: Place) -> Census:
         stream_seq=place.stream_seq,
         head=place.head.hex(),
         records=counts["event_log"],
-        marks=counts["marks"],
+        entries=counts["entries"],
         rejected=counts["rejected"],
         fills=counts["fills"],
         account_states=counts["account_states"],

@@ -21,6 +21,7 @@ from typing import Any
 import nats
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
+from nautilus_common.bus.connection import inbox_prefix
 from nautilus_common.messages import subjects
 from nautilus_common.settings import ProcessSettings, SettingsError
 
@@ -237,6 +238,7 @@ async def connect(url: str, name: str, *, within_s: float | None = None) -> Clie
                 reconnect_time_wait=RECONNECT_SECONDS,
                 max_reconnect_attempts=-1,
                 error_cb=on_error,
+                inbox_prefix=inbox_prefix(url),
             )
     except (OSError, NatsError, ValueError) as error:
         raise SourceAway(f"NATS: cannot connect: {', '.join(faults) or error or type(error).__name__}") from error

@@ -21,7 +21,7 @@ from nats.errors import Error as NatsError
 from nats.js import api
 from nats.js.errors import NotFoundError
 
-from services.recorder.state import Entry
+from services.recorder.state import Item
 
 REQUEST_MESSAGES = 1_000
 REQUEST_BYTES = 16 * 2**20
@@ -123,7 +123,7 @@ class StreamReader:
         except (NatsError, OSError):
             pass
 
-    async def read(self, wait_seconds: float) -> list[Entry]:
+    async def read(self, wait_seconds: float) -> list[Item]:
         """What has arrived, waiting for at most `wait_seconds`; SourceAway when reading must begin anew."""
         if not self._client.is_connected:
             raise SourceAway("NATS: the connection is lost; connecting again")
@@ -142,7 +142,7 @@ class StreamReader:
             if entry is not None:
                 entries.append(entry)
         if entries:
-            self.next_seq = entries[-1].stream_seq + 1
+            self.next_seq = entries[-1].sequence + 1
         return entries
 
     def _taker(self) -> Any:
@@ -170,7 +170,7 @@ class StreamReader:
         except (NatsError, OSError) as error:
             raise SourceAway(f"NATS: {str(error) or type(error).__name__}") from error
 
-    def _entry_of(self, message: Any) -> Entry | None:
+    def _entry_of(self, message: Any) -> Item | None:
         """A message of the stream, or None if the server speaks of the request."""
         if not message.reply:
             status = (message.headers or {}).get("Status", "")
@@ -183,7 +183,7 @@ class StreamReader:
         tokens = message.reply.split(".")
         # $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or two tokens more
         at = 5 if len(tokens) == 9 else 7
-        return Entry(int(tokens[at]), message.subject, message.data, int(tokens[at + 2]))
+        return Item(int(tokens[at]), message.subject, message.data, int(tokens[at + 2]))
 
 
 def _microseconds(text: str) -> str:

@@ -7,7 +7,7 @@ Quantities and prices are exact decimals with the number of decimals of the mess
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -22,16 +22,17 @@ class Place(msgspec.Struct):
     created: str = ""  # when the stream was made: another one of the same name is not this one
     head: bytes = GENESIS  # hash of the last record
     records: int = 0
-    marks: int = 0
+    entries: int = 0
     rejected: int = 0
     ranks: dict[int, int] = {}  # engine -> its last count
+    roles: dict[int, list[str]] = {}  # engine -> the roles that it can have, by the logs in which it spoke
     #: engine -> counts of records that could not be read; a true engine has used them up, a forger has not.
     unread: dict[int, list[int]] = {}
 
     def copy(self) -> Place:
         """Another one that can be changed apart."""
         unread = {rank: list(counts) for rank, counts in self.unread.items()}
-        return msgspec.structs.replace(self, ranks=dict(self.ranks), unread=unread)
+        return msgspec.structs.replace(self, ranks=dict(self.ranks), roles=dict(self.roles), unread=unread)
 
 
 class OrderState(msgspec.Struct):
@@ -93,13 +94,14 @@ class AccountNow(msgspec.Struct):
     last_seq: int
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
-    """A message of the stream. Without payload: all up to here is known to have been deleted from the stream."""
+class Item(NamedTuple):
+    """A message of the stream; `missing` is how many before it the stream itself has deleted."""
 
-    stream_seq: int
+    sequence: int
     subject: str
-    payload: bytes | None
+    data: bytes
     ts_ns: int = 0
+    missing: int = 0
 
 
 Row = tuple[Any, ...]
@@ -116,7 +118,7 @@ class Batch(msgspec.Struct):
     events: list[Row]
     fills: list[Row]
     account_states: list[Row]
-    marks: list[Row]
+    entries: list[Row]
     rejected: list[Row]
     orders: dict[str, OrderState]
     positions: dict[str, PositionState]

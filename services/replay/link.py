@@ -8,6 +8,7 @@ for byte.
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 from collections import deque
 from collections.abc import Callable
@@ -25,7 +26,8 @@ from services.replay.answers import AnswerLog
 AGAIN_SECONDS = 1.0  # a request without an answer is sent again
 LOOK_SECONDS = 0.05
 AWAY_SECONDS = 60.0  # a process that is away longer ends the replay
-SNAPSHOT_EVERY = 4_000  # requests between two snapshots of a process
+# Requests between two snapshots of a process; tests make them frequent.
+SNAPSHOT_EVERY = int(os.environ.get("FLEET_TEST_SNAPSHOT_EVERY", "4000"))
 
 
 class ReplayError(Exception):

@@ -6,11 +6,13 @@ it must get (`Nats-Expected-Last-Sequence`): whatever is sent twice, after a dea
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 from collections import deque
 from collections.abc import Iterator
 from time import monotonic
+from typing import Any
 
 from nautilus_common.bus.connection import inbox_prefix
 from nautilus_common.bus.wire import Disconnected, Received, WireClient, header_block
@@ -125,7 +127,9 @@ class MarketPublisher:
                 raise ReplayError(str(error)) from error
         stored = self._last_sequence()
         while self._under_way and self._under_way[0][0] <= stored:
-            self._under_way.popleft()
+            number, _, data = self._under_way.popleft()
+            if number == stored:
+                self._check_own(number, data)
         for item in list(self._under_way):
             number, subject, data = item
             headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
@@ -153,6 +157,18 @@ class MarketPublisher:
             if "error" not in found:
                 return int(found["state"]["last_seq"])
         raise ReplayError(f"{self._stream}: the data server has not answered for {AWAY_SECONDS:.0f} s")
+
+    def _check_own(self, number: int, data: bytes) -> None:
+        """The newest message of the stream must be the block that we sent: nobody else may write here."""
+        token = f"get-{secrets.token_hex(4)}"
+        request = json.dumps({"seq": number}).encode()
+        self._client.publish(f"$JS.API.STREAM.MSG.GET.{self._stream}", request, f"{self._inbox}.{token}")
+        found: Any = self._answer_to(token, monotonic() + ACK_SECONDS)
+        if found is not None and "message" in found and base64.b64decode(found["message"]["data"]) != data:
+            raise ReplayError(
+                f"message {number} of {self._stream} is not the block of this replay: somebody else writes into it. "
+                "Begin the replay again; it gets a world of its own"
+            )
 
     def _answer_to(self, token: str, deadline: float) -> dict[str, dict[str, int]] | None:
         while True:

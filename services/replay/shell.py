@@ -13,15 +13,17 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import monotonic, perf_counter, time
+from time import monotonic, perf_counter, process_time, time
 from typing import Any
 
 import msgspec
 import nats.errors
 from nautilus_common import trips
-from nautilus_common.bus.connection import connect
+from nautilus_common.bus.connection import Connection, connect
+from nautilus_common.bus.errors import BusUnreachable
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
+from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
@@ -38,6 +40,7 @@ from services.replay.scheduler import FleetScheduler
 FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
+RETRY_SECONDS = 0.1
 
 
 class Replay:
@@ -74,8 +77,8 @@ class Replay:
         """Make the env's streams, and find the processes: process -> engines."""
         from nautilus_common.bus.layout import apply_streams
 
-        control = await connect(self.settings.nats_control, "replay-setup")
-        data = await connect(self.settings.nats_data, "replay-setup")
+        control = await connect_patiently(self.settings.nats_control)
+        data = await connect_patiently(self.settings.nats_data)
         try:
             await apply_streams(control, data, self.job.env)
             known = self.folder / "processes.json"
@@ -158,10 +161,10 @@ class Replay:
             log = EventLog(events)
             pace = Pace(job, link, self.plan.start_ns)
             scheduler = FleetScheduler(proxies, log, market, len(sources), self._on_feed, pace)
-            started = perf_counter()
+            started, cpu = perf_counter(), process_time()
             self._rows = 0
             scheduler.drive(self.plan.start_ns, job.end_ns, pace.begin)
-            result = self._result(scheduler, log, perf_counter() - started)
+            result = self._result(scheduler, log, perf_counter() - started, process_time() - cpu)
         finally:
             events.close()
             market.close()
@@ -173,8 +176,8 @@ class Replay:
         """Let the processes forget the run and, unless it is to be kept, the servers its streams."""
         from nautilus_common.bus.layout import remove_streams
 
-        control = await connect(self.settings.nats_control, "replay-end")
-        data = await connect(self.settings.nats_data, "replay-end")
+        control = await connect_patiently(self.settings.nats_control)
+        data = await connect_patiently(self.settings.nats_data)
         try:
             for process in placed:
                 subject = subjects.subject(self.job.env, subjects.trip(process))
@@ -186,7 +189,7 @@ class Replay:
             await control.close()
             await data.close()
 
-    def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float) -> dict[str, Any]:
+    def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float, cpu: float) -> dict[str, Any]:
         digest = log.digest()
         return {
             "run_id": self.job.run_id,
@@ -196,6 +199,7 @@ class Replay:
             "events": log.count,
             "rows": self._rows,
             "seconds": round(seconds, 6),
+            "cpu_seconds": round(cpu, 6),
             "trips": scheduler.trips,
             "processes": {proxy.process: [seat.engine for seat in proxy.seats] for proxy in scheduler.proxies},
         }
@@ -233,6 +237,18 @@ def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], li
     return placed, missing
 
 
+async def connect_patiently(url: str) -> Connection:
+    """A connection, when the server is there: it may have been killed a moment ago. Raises BusUnreachable."""
+    deadline = monotonic() + FIND_SECONDS
+    while True:
+        try:
+            return await connect(url, "replay")
+        except BusUnreachable:
+            if monotonic() > deadline:
+                raise
+            await asyncio.sleep(RETRY_SECONDS)
+
+
 def main(arguments: list[str]) -> int:
     """`python -m services.replay FOLDER`: run the replay in the folder; progress is JSON lines on stdout."""
     if len(arguments) != 1 or not (Path(arguments[0]) / "job.json").is_file():
@@ -245,7 +261,7 @@ def main(arguments: list[str]) -> int:
     settings = ProcessSettings.from_environ(("replay",), os.environ)
     try:
         result = Replay(Path(arguments[0]), settings, tell).run()
-    except (ReplayError, OSError, ValueError, msgspec.MsgspecError) as error:
+    except (ReplayError, FleetError, OSError, ValueError, msgspec.MsgspecError) as error:
         tell({"stage": "failed", "what": str(error)})
         return 1
     tell({"stage": "done", "result": result})

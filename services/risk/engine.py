@@ -23,7 +23,7 @@ from services.risk.checks import SUBMIT_CHECKS, Submission, Throttler, modify_re
 if TYPE_CHECKING:
     from nautilus_common.messages.base import Message
     from nautilus_common.messages.blocks import Block
-    from nautilus_common.model.identifiers import ClientOrderId, InstrumentId, StrategyId, Venue
+    from nautilus_common.model.identifiers import InstrumentId, StrategyId, Venue
     from nautilus_common.model.instruments import Instrument
 
 
@@ -45,7 +45,7 @@ class RiskEngine:
         self._instruments = instruments
         self._submits = Throttler(config.max_order_submit_rate)
         self._modifies = Throttler(config.max_order_modify_rate)
-        self._seen: set[ClientOrderId] = set()
+        self._seen: set[str] = set()  # of client order ids; texts, since there are many and a snapshot has all
 
     def feed(self, block: Block) -> None:
         self._view.feed(block)
@@ -78,7 +78,7 @@ class RiskEngine:
         # Known even if it is denied, until that is folded: so it is in the ledger of whoever else saw the command.
         self.ledger.on_submitted(order)
         if reason is None:
-            self._seen.add(order.client_order_id)
+            self._seen.add(order.client_order_id.value)
             out.say(tag, _commands(venue), OrderApproved(command, tag[0]))
             return
         denied = OrderDenied(
@@ -88,7 +88,7 @@ class RiskEngine:
 
     def _reason(self, command: SubmitOrder, ts_ns: int) -> str | None:
         order = command.order
-        if order.client_order_id in self._seen:
+        if order.client_order_id.value in self._seen:
             return f"DUPLICATE_CLIENT_ORDER_ID: {order.client_order_id} was used before"
         instrument = self._instruments.get(order.instrument_id)
         account = self.ledger.by_venue.get(order.instrument_id.venue)

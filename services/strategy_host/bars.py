@@ -9,13 +9,14 @@ the row that closed them.
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from nautilus_common.aggregation import NO_BARS, BarAggregator, BarColumns, BarOptions
 from nautilus_common.engine import Tag
 from nautilus_common.model.values import price_from_raw, quantity_from_raw
 from nautilus_common.strategy.cache import CAPACITY
-from nautilus_common.strategy.ticks import ValueTable, make_bars
+from nautilus_common.strategy.ticks import ValueTable, bar_columns, make_bars
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,8 +51,7 @@ class BarSource:
         self.children: list[BarSource] = []
         self.handlers: tuple[Callable[[Bar], None], ...] = ()
         self.history: deque[Bar] = deque(maxlen=CAPACITY)
-        self._prices = ValueTable(price_from_raw, self.aggregator.price_precision)
-        self._sizes = ValueTable(quantity_from_raw, self.aggregator.size_precision)
+        self._make_tables()
         self._columns: deque[BarColumns] = deque()
         self._offset = 0
         self.bars: list[Bar] = []
@@ -59,6 +59,28 @@ class BarSource:
         self.next = 0
         self.pending: deque[tuple[int, Bar]] = deque()  # threshold bars and the rows that closed them
         self.built_to = -1
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a snapshot keeps: bars as columns."""
+        state = dict(self.__dict__)
+        del state["_prices"], state["_sizes"]
+        state["history"] = bar_columns(self.history)
+        state["bars"] = bar_columns(self.bars)
+        state["pending"] = [row for row, _ in self.pending], bar_columns([bar for _, bar in self.pending])
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_tables()
+        make = partial(make_bars, self.bar_type, prices=self._prices, sizes=self._sizes)
+        self.history = deque(make(state["history"]), CAPACITY)
+        self.bars = make(state["bars"])
+        rows, columns = state["pending"]
+        self.pending = deque(zip(rows, make(columns), strict=True))
+
+    def _make_tables(self) -> None:
+        self._prices = ValueTable(price_from_raw, self.aggregator.price_precision)
+        self._sizes = ValueTable(quantity_from_raw, self.aggregator.size_precision)
 
     # -- building ----------------------------------------------------------------------------------------------------
 

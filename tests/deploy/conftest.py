@@ -39,7 +39,7 @@ def done(*command: str, seconds: float = 600, **environ: str) -> str:
 
 @pytest.fixture(scope="session")
 def engine() -> None:
-    """Skips where no engine answers; /work is not needed: any engine with compose v2 will do."""
+    """Skips where no engine answers; any with compose v2 will do."""
     if shutil.which("docker") is None:
         pytest.skip("no docker here: the image and the stack cannot be run")
     if run("docker", "info", seconds=30).returncode != 0:
@@ -75,6 +75,10 @@ class Stack:
 
     def try_compose(self, *arguments: str, seconds: float = 600) -> subprocess.CompletedProcess[str]:
         return run("docker", "compose", *arguments, seconds=seconds, **self.environ)
+
+    def address(self, service: str) -> str:
+        """Where the service tells of itself; a restart may change the port."""
+        return self.compose("port", service, "8080").strip()
 
     def inspect(self, service: str) -> dict[str, Any]:
         container = self.compose("ps", "--all", "--quiet", service).strip()

@@ -114,11 +114,11 @@ class Staged:
     def _reload_all(self) -> None:
         """All engines, what is under way, and how far each has counted: in place, as the scheduler holds them."""
         boxes = self.run.scheduler._outboxes
-        state = ([place.engine for place in self.places], self.bus._heap, boxes)
+        state = ([place.engine for place in self.places], self.bus.undelivered, boxes)
         engines, heap, loaded = snapshot.load(snapshot.dump(state))
         for place, engine in zip(self.places, engines, strict=True):
             place.engine = engine
-        self.bus._heap[:] = heap
+        self.bus.put_back(heap)
         for rank, box in boxes.items():
             box.seq, box.pending[:] = loaded[rank].seq, loaded[rank].pending
 
@@ -261,7 +261,7 @@ class TwoHalves:
         self.log.flush()
         remembered = {name: getattr(scheduler, name) for name in Stepped.REMEMBERED}
         engines = (run.gateways, run.portfolio, run.risk, run.host)
-        state = (engines, self.bus._heap, remembered, self.blocks, self.records.getvalue())
+        state = (engines, self.bus.undelivered, remembered, self.blocks, self.records.getvalue())
         snapshot.save(path, snapshot.dump(state))
 
     def finish(self, path: Path) -> str:
@@ -274,7 +274,7 @@ class TwoHalves:
             for _ in range(count):
                 next(source)
         run.scheduler = scheduler = self._scheduler()
-        self.bus._heap[:] = heap
+        self.bus.put_back(heap)
         self.records.write(records)
         for name, value in remembered.items():
             setattr(scheduler, name, value)

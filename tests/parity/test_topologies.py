@@ -58,7 +58,7 @@ plans = st.builds(
     probability=st.sampled_from([1.0, 0.5]),
     rows=st.integers(5, 60),
 )
-quick = settings(deadline=None, max_examples=20, suppress_health_check=list(HealthCheck), derandomize=True)
+quick = settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
 @quick

@@ -1,4 +1,4 @@
-"""A replay over processes without the processes: the loop, the proxies and the hosted engines, joined by function calls.
+"""A replay over processes without the processes: loop, proxies and hosted engines, joined by function calls.
 
 Everything that decides is the real thing. The link loses, repeats and delays nothing by itself; a seed lets hosts and
 the loop die at chosen requests.

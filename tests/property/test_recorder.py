@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.recorder.engine import RecorderEngine, StreamGap
-from services.recorder.records import Mark, Record, Rejected, read_message
-from services.recorder.state import Batch, Entry, OrderState, Place, PositionState
-from tests.recorded import entries, recorded_run
+from services.recorder.records import LogEntry, Rejected, read_message
+from services.recorder.state import Batch, Item, OrderState, Place, PositionState
+from tests.recorded import Logs, entry, items, recorded_run
 
 
 class Database:
@@ -22,7 +22,7 @@ class Database:
 
     def __init__(self) -> None:
         self.place = Place()
-        self.rows: dict[str, list] = {name: [] for name in ("events", "fills", "account_states", "marks", "rejected")}
+        self.rows: dict[str, list] = {name: [] for name in ("events", "fills", "account_states", "entries", "rejected")}
         self.orders: dict[str, OrderState] = {}
         self.positions: dict[str, PositionState] = {}
 
@@ -34,7 +34,7 @@ class Database:
         self.positions |= {key: msgspec.structs.replace(position) for key, position in batch.positions.items()}
         self.place = batch.after.copy()
 
-    def fold(self, engine: RecorderEngine, portion: list[Entry]) -> Batch:
+    def fold(self, engine: RecorderEngine, portion: list[Item]) -> Batch:
         messages = engine.read(portion)
         orders, positions = engine.wanted(messages)
         engine.know(
@@ -47,7 +47,7 @@ class Database:
         return self.rows, self.orders, self.positions, self.place
 
 
-def straight(stream: list[Entry]) -> Database:
+def straight(stream: list[Item]) -> Database:
     database = Database()
     database.commit(database.fold(RecorderEngine("t", Place()), stream))
     return database
@@ -57,7 +57,7 @@ def straight(stream: list[Entry]) -> Database:
 @given(st.integers(0, 2**32))
 def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
     random = Random(seed)
-    stream = entries("t", recorded_run().interleaved(seed % 5))
+    stream = items("t", Logs().write(recorded_run().interleaved(seed % 5), size=seed % 4 + 1))
     expected = straight(stream).contents()
     database = Database()
     engine = RecorderEngine("t", Place())
@@ -66,13 +66,13 @@ def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
         first = max(0, database.place.stream_seq - random.choice((0, 0, 1, 5, 300)))
         portion = stream[first : first + random.choice((1, 2, 40, 700))]
         if random.random() < 0.3:
-            portion = sorted(portion + random.choices(portion, k=3), key=lambda entry: entry.stream_seq)
+            portion = sorted(portion + random.choices(portion, k=3), key=lambda item: item.sequence)
         if random.random() < 0.1 and len(portion) > 2:
-            hole = [entry for entry in portion if entry is not portion[len(portion) // 2]]
+            hole = [item for item in portion if item is not portion[len(portion) // 2]]
             try:
                 batch = database.fold(engine, hole)
             except StreamGap as gap:
-                assert gap.got > gap.expected == portion[len(portion) // 2].stream_seq
+                assert gap.got > gap.expected == portion[len(portion) // 2].sequence
                 continue
         else:
             batch = database.fold(engine, portion)
@@ -88,8 +88,8 @@ def test_any_delivery_gives_the_same_rows_and_chain(seed: int) -> None:
 def test_the_order_among_engines_does_not_matter(seed: int) -> None:
     """An order's events may stand before its command, and a position's before its fill."""
     run = recorded_run(5)
-    expected = straight(entries("t", [(channel, payload) for _, channel, payload in run.records]))
-    found = straight(entries("t", run.interleaved(seed)))
+    expected = straight(items("t", Logs().write(run.payloads, size=50)))
+    found = straight(items("t", Logs().write(run.interleaved(seed))))
     assert not found.rows["rejected"]
 
     def orders(database: Database) -> dict[str, tuple]:
@@ -103,33 +103,33 @@ def test_the_order_among_engines_does_not_matter(seed: int) -> None:
 
 
 def test_positions_are_the_sum_of_their_fills() -> None:
-    database = straight(entries("t", recorded_run(7).interleaved(1)))
+    database = straight(items("t", Logs().write(recorded_run(7).interleaved(1))))
     sums: dict[str, Decimal] = {}
     for row in database.rows["fills"]:
-        sums[row[12]] = sums.get(row[12], Decimal(0)) + (row[15] if row[13] == "BUY" else -row[15])
+        sums[row[13]] = sums.get(row[13], Decimal(0)) + (row[16] if row[14] == "BUY" else -row[16])
     assert sums
     assert {key: position.quantity for key, position in database.positions.items()} == sums
     assert all(position.quantity == position.said_quantity for position in database.positions.values())
 
 
-@given(st.binary(max_size=80), st.sampled_from(["evt.order.SIM.S-1", "mark.risk", "cmd.exec.SIM"]))
+@given(st.binary(max_size=80), st.sampled_from(["log.risk.risk", "log.a%2Bb.c", "cmd.exec.SIM"]))
 def test_any_bytes_are_told_apart(data: bytes, channel: str) -> None:
-    assert isinstance(read_message("t", 1, f"fleet.t.{channel}", data), Mark | Record | Rejected)
+    assert isinstance(read_message("t", 1, f"fleet.t.{channel}", data), LogEntry | Rejected)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_damaged_records_never_stop_the_engine(data: st.DataObject) -> None:
     """What a byte too many can do is a rejection, a fault that is named, or another record: never an exception."""
-    run = recorded_run()
-    _, channel, payload = data.draw(st.sampled_from(run.records[:200]))
+    start = data.draw(st.integers(0, 150))
+    channel, payload = entry(recorded_run().payloads[start : start + data.draw(st.integers(1, 4))])
     damaged = bytearray(payload)
     for _ in range(data.draw(st.integers(1, 3))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     database = Database()
-    batch = database.fold(RecorderEngine("t", Place()), [Entry(1, f"fleet.t.{channel}", bytes(damaged))])
+    batch = database.fold(RecorderEngine("t", Place()), [Item(1, f"fleet.t.{channel}", bytes(damaged))])
     assert batch.after.stream_seq == 1 or batch.fault
-    for row in [*batch.fills, *batch.account_states, *batch.rejected, *batch.events]:
+    for row in [*batch.fills, *batch.account_states, *batch.rejected, *batch.events, *batch.entries]:
         for value in row:
             assert not isinstance(value, str) or "\0" not in value
             assert not isinstance(value, int) or -(2**63) <= value < 2**63
@@ -145,7 +145,7 @@ def test_the_run_that_is_fed_has_everything() -> None:
 
 @pytest.mark.parametrize("seed", [11, 12])
 def test_an_evicted_order_is_asked_for_again(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    stream = entries("t", recorded_run(seed).interleaved(0))
+    stream = items("t", Logs().write(recorded_run(seed).interleaved(0)))
     expected = straight(stream).contents()
     monkeypatch.setattr("services.recorder.engine.CACHED", 3)
     database = Database()

@@ -27,7 +27,7 @@ PURE_NAMES = (
 PURE_OF_SHELLS = {
     "data_gateway": ("config.py", "engine.py"),
     "replay": ("config.py", "scheduler.py"),
-    "recorder": ("engine.py", "folds.py", "records.py", "state.py"),
+    "recorder": ("counts.py", "engine.py", "folds.py", "records.py", "state.py"),
 }
 
 

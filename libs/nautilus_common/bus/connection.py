@@ -35,7 +35,7 @@ ERROR_LOG_SECONDS = 10.0
 OnState = Callable[[str, str], None]
 """Is told (state, detail): `connected`, `disconnected`, `closed`."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fleet.bus")
 
 
 class Connection(Client):

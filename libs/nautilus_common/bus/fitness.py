@@ -29,7 +29,7 @@ CLUSTER_SECONDS = 0.5
 """How long answers of further servers of a cluster are waited for."""
 SERVER_SUBJECT = "fleet.sys.server"
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("fleet.bus")
 
 
 class ServerFacts(msgspec.Struct, frozen=True):

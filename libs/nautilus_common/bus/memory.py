@@ -66,6 +66,15 @@ class MemoryBus:
         if self.receivers(channel):
             heappush(self._heap, (tag, channel, message))
 
+    @property
+    def undelivered(self) -> list[tuple[Tag, str, Message]]:
+        """What is under way; a snapshot of the engines of a bus keeps it with them."""
+        return self._heap.copy()
+
+    def put_back(self, undelivered: list[tuple[Tag, str, Message]]) -> None:
+        """Deliver what a snapshot has kept, and nothing else: it was logged when it was said."""
+        self._heap = undelivered.copy()
+
     def next_tag(self) -> Tag:
         return self._heap[0][0] if self._heap else INF
 

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
@@ -34,6 +34,8 @@ WAITING_MAX = 50_000
 """Records that wait to be published before whoever speaks has to wait too."""
 ACK_SECONDS = 2.0
 RETRY_SECONDS = 0.05
+_FULL = (10047, 10077, 10023)
+"""JetStream's codes for no storage left, the stream's bound of bytes, and no resources: what an operator can mend."""
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 
@@ -86,7 +88,14 @@ class Publisher:
         process: str,
         epoch: str,
         faults: Faults = NO_FAULTS,
+        gather_seconds: float = 0.0,
+        on_trouble: Callable[[str], None] = lambda text: None,
     ) -> None:
+        """`gather_seconds`: how long an entry may gather when nobody waits for it; an entry costs a sync to disk.
+
+        `on_trouble` is told in words why nothing can be stored now, and an empty text when that has passed.
+        """
+        self._on_trouble = on_trouble
         self._faults = faults
         self._client = client
         self._env = env
@@ -99,7 +108,9 @@ class Publisher:
         self._number = 0
         self._last = 0
         self._published: dict[int, int] = {}
+        self._gather_seconds = gather_seconds
         self._wake = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
@@ -145,6 +156,8 @@ class Publisher:
         self._records_waiting += len(new)
         self._idle.clear()
         self._wake.set()
+        if self._records_waiting >= ENTRY_RECORDS_MAX:
+            self._hurry.set()
 
     async def drained(self) -> None:
         """Wait while too much is waiting. Raises what has stopped the publisher."""
@@ -154,6 +167,8 @@ class Publisher:
 
     async def flush(self) -> int:
         """Wait until everything said is durable; the sequence of the last record. Raises what has stopped it."""
+        if not self._idle.is_set():
+            self._hurry.set()
         await self._idle.wait()
         self._raise()
         return self.last_sequence
@@ -177,22 +192,30 @@ class Publisher:
         try:
             while True:
                 await self._wake.wait()
-                self._wake.clear()
-                while self._waiting:
-                    entry, records = self._gather()
-                    self._faults.reach("entry sent")
-                    await self._send_until_durable(entry)
-                    self._faults.reach("entry durable")
-                    self._number = entry.number
-                    self._published = entry.counts
-                    await self._tell(records)
-                    self._faults.reach("entry told")
-                self._idle.set()
+                if self._gather_seconds:
+                    await self._let_gather()
+                entry, records = self._gather()
+                self._faults.reach("entry sent")
+                await self._send_until_durable(entry)
+                self._faults.reach("entry durable")
+                self._number = entry.number
+                self._published = entry.counts
+                await self._tell(records)
+                self._faults.reach("entry told")
+                if not self._waiting:
+                    self._wake.clear()
+                    self._hurry.clear()
+                    self._idle.set()
         except asyncio.CancelledError:
             raise
         except Exception as error:
             self.failure = error
             self._idle.set()
+
+    async def _let_gather(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._gather_seconds):
+                await self._hurry.wait()
 
     def _gather(self) -> tuple[Entry, list[Record]]:
         """The next entry: whole turns, as many as fit."""
@@ -235,6 +258,7 @@ class Publisher:
             error = answer.get("error")
             if error is None:
                 self._last = self.last_sequence = int(answer["seq"])
+                self._tell_trouble("")
                 return
             if error.get("err_code") in (10071, 10164):
                 found = await self._recover()
@@ -242,11 +266,16 @@ class Publisher:
                     return
                 self._check_fence(found, entry)
                 continue
-            if error.get("code") == 503:  # no space, or no leader: it may pass
-                self.trouble = str(error.get("description"))
+            if error.get("code") == 503 or error.get("err_code") in _FULL:  # it may pass: nothing is lost by waiting
+                self._tell_trouble(f"{self._stream} stores nothing now: {error.get('description')}")
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             raise PublishError(f"{self._stream} refuses an entry of {self._process}: {error.get('description')}")
+
+    def _tell_trouble(self, text: str) -> None:
+        if text != self.trouble:
+            self.trouble = text
+            self._on_trouble(text)
 
     def _check_fence(self, found: Entry | None, entry: Entry) -> None:
         """The last entry under our name must be the one before ours: entries are numbered over all starts."""

@@ -109,6 +109,14 @@ def log(roles: tuple[str, ...], process: str) -> str:
     return f"log.{escape('+'.join(roles))}.{escape(process)}"
 
 
+def parse_log(channel: str) -> tuple[tuple[str, ...], str]:
+    """(roles, process) of the channel of a log; SubjectError if it is none."""
+    match channel.split("."):
+        case ["log", roles, process]:
+            return tuple(unescape(roles).split("+")), unescape(process)
+    raise SubjectError(f"{channel[:200]!r} is not log.<roles>.<process>")
+
+
 def market_data(venue: str, symbol: str, kind: str) -> str:
     """The blocks of one instrument and kind."""
     return f"md.{escape(venue)}.{escape(symbol)}.{escape(kind)}"

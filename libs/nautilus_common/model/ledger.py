@@ -7,7 +7,7 @@ nobody has to ask anybody. Nothing here reads a clock or speaks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -118,6 +118,13 @@ class Ledger:
         self._init_sums: dict[InstrumentId, int] = {}
         self.snapshots: list[Position] = []
         self._keep_closed = keep_closed
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "positions": list(self.positions.values())}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.positions = {position.id: position for position in state["positions"]}
 
     # -- orders ------------------------------------------------------------------------------------------------------
 

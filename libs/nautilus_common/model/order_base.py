@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from nautilus_common.messages.events import OrderEvent, OrderFilled, OrderInitialized
+from nautilus_common.messages.packed import Packed, pack_order_events, unpack_order_events
 from nautilus_common.model.enums import (
     ContingencyType,
     LiquiditySide,
@@ -424,6 +425,13 @@ class Order:
                 values[name] = _text(getattr(self, name))
         return values
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Copied and kept as its events, which have made it, and what a user has put beside that."""
+        made = (_order_of, (type(self), pack_order_events(self._events)))
+        if self.__dict__.keys() <= _MADE_OF_EVENTS:
+            return made
+        return *made, {name: value for name, value in self.__dict__.items() if name not in _MADE_OF_EVENTS}
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Order) and self.client_order_id == other.client_order_id
 
@@ -437,6 +445,22 @@ class Order:
             f"position_id={self.position_id}, tags={self.tags})"
         )
 
+
+def _order_of(kind: type[Order], packed: Packed) -> Order:
+    init, *events = unpack_order_events(packed)
+    order = kind.__new__(kind)
+    Order.__init__(order, init)
+    for event in events:
+        order.apply(event, allow_overfills=True)
+    return order
+
+
+#: The attributes that `__init__` and `apply` set.
+_MADE_OF_EVENTS = frozenset(
+    {name for name in vars(Order) if isinstance(vars(Order)[name], int | None)}
+    | {"init_event", "client_order_id", "instrument_id", "strategy_id", "side", "quantity", "price", "trigger_price"}
+    | {"_precision", "_events"}
+)
 
 _IDENTITY_COLUMNS = (
     "trader_id",

@@ -9,8 +9,9 @@ exactly what was paid and received, whatever the order of its fills.
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nautilus_common.messages.packed import pack_fills, unpack_fills
 from nautilus_common.model.enums import OrderSide, PositionSide
 from nautilus_common.model.rounding import div_half_even, raw_at
 from nautilus_common.model.terms import COST_GUARD, Terms
@@ -280,6 +281,10 @@ class Position:
     def is_opposite_side(self, side: OrderSide) -> bool:
         return side == self.closing_order_side()
 
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """Copied and kept as its fills, which have made it."""
+        return _position_of, (self.terms, pack_fills(self.fills), self.adjusted_raw)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Position) and self.id == other.id
 
@@ -288,3 +293,12 @@ class Position:
 
     def __repr__(self) -> str:
         return f"Position({self.side.name} {self.quantity} {self.instrument_id}, id={self.id})"
+
+
+def _position_of(terms: Terms, fills: bytes, adjusted_raw: int) -> Position:
+    first, *others = unpack_fills(fills)
+    position = Position(terms.instrument, first, terms)
+    for fill in others:
+        position.apply(fill)
+    position.adjusted_raw = adjusted_raw
+    return position

@@ -338,7 +338,7 @@ class _Number(FixedPoint, metaclass=_NumberMeta, frozen=True, gc=False, array_li
         return cast("Self", _new(kind, raw, precision))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self).from_raw, (self.raw, self.precision)
+        return _number, (type(self), self.raw, self.precision)
 
 
 class Price(_Number, frozen=True, gc=False, array_like=True, eq=False):
@@ -578,10 +578,19 @@ class Money(FixedPoint, metaclass=_MoneyMeta, frozen=True, gc=False, array_like=
         return f"{_grouped(number_text(self.raw, self.currency.precision))} {self.currency.code}"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Money.from_raw, (self.raw, self.currency)
+        return _money, (self.raw, self.currency)
 
 
 # The fast path: C-level constructors that check nothing. `raw` is at the value's own precision.
 price_from_raw = cast("Callable[[int, int], Price]", _new.__get__(Price))
 quantity_from_raw = cast("Callable[[int, int], Quantity]", _new.__get__(Quantity))
 money_from_raw = cast("Callable[[int, Currency], Money]", _new.__get__(Money))
+
+
+# What copies and pickles are made by: the same, but with a name that can be looked up.
+def _number(kind: type[_Number], raw: int, precision: int) -> Any:
+    return _new(kind, raw, precision)
+
+
+def _money(raw: int, currency: Currency) -> Money:
+    return money_from_raw(raw, currency)

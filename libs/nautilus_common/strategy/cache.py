@@ -51,6 +51,14 @@ class OrderIndex:
         self.active: dict[ClientOrderId, Order] = {}
         self.closed_count = 0
 
+    def __getstate__(self) -> tuple[list[Order], list[Order], int]:
+        return list(self.orders.values()), list(self.active.values()), self.closed_count
+
+    def __setstate__(self, state: tuple[list[Order], list[Order], int]) -> None:
+        every, active, self.closed_count = state
+        self.orders = {order.client_order_id: order for order in every}
+        self.active = {order.client_order_id: order for order in active}
+
     def add(self, order: Order) -> None:
         self.orders[order.client_order_id] = order
         self.active[order.client_order_id] = order

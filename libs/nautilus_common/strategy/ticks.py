@@ -6,7 +6,7 @@ quote then costs little more than its struct.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -28,6 +28,7 @@ SPARSE_MAX = 100_000  # distinct values kept; beyond it the table is forgotten a
 DENSE_SPAN = 16_384
 FEW = 8
 
+_BAR_COLUMNS = ("open", "high", "low", "close", "volume", "ts_event", "ts_init")
 _AGGRESSORS = [AggressorSide(value) for value in range(3)]
 
 
@@ -171,6 +172,16 @@ def make_bars(
             columns["ts_init"].tolist(),
         )
     )
+
+
+def bar_columns(bars: Iterable[Bar]) -> dict[str, np.ndarray]:
+    """The inverse of `make_bars`."""
+    rows = [
+        (b.open.raw, b.high.raw, b.low.raw, b.close.raw, b.volume.raw, b.ts_event, b.ts_init)  # as in `_BAR_COLUMNS`
+        for b in bars
+    ]
+    table = np.array(rows, np.int64).reshape(-1, len(_BAR_COLUMNS))
+    return {name: np.ascontiguousarray(table[:, index]) for index, name in enumerate(_BAR_COLUMNS)}
 
 
 def _same_times(columns: dict[str, np.ndarray]) -> bool:

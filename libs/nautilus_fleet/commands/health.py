@@ -14,9 +14,9 @@ ANSWER_BYTES_MAX = 65_536
 def health(address: str | None = None, *, timeout: float = 3.0) -> int:
     """Ask a process whether it is ready; its answer on stdout, exit code 0 when it is and 1 when it is not.
 
-    Usage: fleet health [HOST:PORT] [--timeout SECONDS]
+    Usage: fleet health [ADDRESS] [--timeout SECONDS]
 
-      HOST:PORT   where the process tells of itself (default: FLEET_HTTP; 0.0.0.0 there means this machine)
+      ADDRESS     host:port on which the process tells of itself (default: FLEET_HTTP; 0.0.0.0 there means this machine)
       --timeout   how long to wait for the answer (default 3)
 
     Example:

@@ -13,6 +13,8 @@ from typing import Any
 
 from nautilus_fleet.errors import EXIT_OK, FleetError, UsageError
 
+BLOCK_ROWS_MAX = 100_000
+
 
 def replay(
     config: Path,
@@ -28,7 +30,8 @@ def replay(
 ) -> int:
     """Feed recorded market data through the processes of the running stack, as if it were live, and keep its digest.
 
-    Usage: fleet replay CONFIG [--speed N|max] [--hold] [--block-rows N] [--keep] [--json] [--set KEY=VALUE ...]
+    Usage: fleet replay CONFIG [--speed N|max] [--hold] [--block-rows N] [--project DIR] [--keep] [--json]
+                               [--set KEY=VALUE ...] [--quiet]
 
       CONFIG         a TOML file, or a folder that holds backtest.toml: the file of fleet backtest
       --speed        times real time; max is as fast as it goes (default)
@@ -38,6 +41,7 @@ def replay(
       --keep         leave the streams of this replay on the servers when it has ended
       --json         print one JSON object on stdout and nothing else
       --set          override a setting, as often as needed
+      --quiet        no progress
 
     The stack is that of `fleet up`, or the one that FLEET_NATS_CONTROL and FLEET_NATS_DATA name. Each replay has a
     world of its own on the bus, so that several run side by side. The digest is that of fleet backtest.
@@ -52,6 +56,10 @@ def replay(
     from nautilus_fleet.terminal import Progress
 
     pace = _speed(speed)
+    if block_rows is not None and not 0 < block_rows <= BLOCK_ROWS_MAX:
+        raise UsageError(
+            f"--block-rows {block_rows}", remedy=f"choose 1 to {BLOCK_ROWS_MAX}: a block is one message of at most 8 MB"
+        )
     environ = stack_environment(Path(project))
     loaded = load_config(config, set_ or [])
     env = f"r-{secrets.token_hex(4)}"
@@ -100,7 +108,7 @@ def step(env: str, *, project: str = ".") -> int:
     return _say(env, project, what="step")
 
 
-def seek(env: str, to: str, *, project: str = ".") -> int:
+def seek(env: str, time: str, *, project: str = ".") -> int:
     """Let a replay run to a time as fast as it goes, and then as before.
 
     Usage: fleet replay seek ENV TIME [--project DIR]
@@ -110,18 +118,20 @@ def seek(env: str, to: str, *, project: str = ".") -> int:
     from nautilus_fleet.backtest import time_ns
 
     try:
-        ns = time_ns(to)
+        ns = time_ns(time)
     except ValueError as error:
         raise UsageError(str(error)) from None
     return _say(env, project, what="seek", to_ns=ns)
 
 
-def speed(env: str, times: str, *, project: str = ".") -> int:
+def speed(env: str, speed: str, *, project: str = ".") -> int:
     """Change the speed of a replay.
 
-    Usage: fleet replay speed ENV N|max [--project DIR]
+    Usage: fleet replay speed ENV SPEED [--project DIR]
+
+      SPEED      times real time, or max
     """
-    return _say(env, project, what="speed", speed=_speed(times))
+    return _say(env, project, what="speed", speed=_speed(speed))
 
 
 def stack_environment(project: Path) -> dict[str, str]:

@@ -38,6 +38,12 @@ def serve(*roles: str) -> int:
     for role in roles:
         if role not in (*ROLES, GATEWAY, "recorder"):
             raise UsageError(f"no role {role!r}", remedy=f"there is {known}")
+    if "recorder" in roles:
+        if len(set(roles)) > 1:
+            raise UsageError("the recorder has a process of its own", remedy="fleet serve recorder")
+        from services.recorder.__main__ import main
+
+        return main()
     from nautilus_common.service import run_service
 
     makers = {role: role_maker(role) for role in roles if role != GATEWAY}

@@ -18,7 +18,7 @@ GRANT fleet_recorder TO CURRENT_USER;
 
 GRANT USAGE ON SCHEMA fleet TO fleet_recorder, fleet_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA fleet TO fleet_recorder, fleet_reader;
-GRANT INSERT ON fleet.event_log, fleet.fills, fleet.account_states, fleet.marks, fleet.rejected TO fleet_recorder;
+GRANT INSERT ON fleet.event_log, fleet.fills, fleet.account_states, fleet.entries, fleet.rejected TO fleet_recorder;
 GRANT INSERT, UPDATE ON fleet.orders, fleet.positions, fleet.recorder_position TO fleet_recorder;
 -- Later migrations need not repeat the right to read.
 ALTER DEFAULT PRIVILEGES IN SCHEMA fleet GRANT SELECT ON TABLES TO fleet_reader;

@@ -22,9 +22,9 @@ from tests.integration.recorder.worlds import (
     recording,
     start_process,
 )
-from tests.recorded import recorded_run
+from tests.recorded import Logs, recorded_run
 
-RUN = [(channel, payload) for _, channel, payload in recorded_run(seed=4, rows=250).records]
+RUN = Logs().write(recorded_run(seed=4, rows=250).payloads)
 DIGEST = recorded_run(seed=4, rows=250).digest
 
 

@@ -17,9 +17,9 @@ from nautilus_fleet.errors import EXIT_DIFFERS, EXIT_NO_DATA, EXIT_USAGE
 
 from tests.integration.processes import ROOT
 from tests.integration.recorder.worlds import Recording, Servers, World, forget
-from tests.recorded import recorded_run
+from tests.recorded import Logs, recorded_run
 
-RUN = [(channel, payload) for _, channel, payload in recorded_run(seed=5, rows=150).records]
+RUN = Logs().write(recorded_run(seed=5, rows=150).payloads)
 
 
 async def record(servers: Servers, env: str, messages: list[tuple[str, bytes]] = RUN) -> None:
@@ -133,7 +133,7 @@ def test_a_recorder_that_runs_meanwhile_begins_anew(shared: Servers) -> None:
             await recorder.caught_up("meanwhile", last)
             done = await asyncio.to_thread(rebuild, shared, "--env", "meanwhile")
             assert done.returncode == 0, done.stderr
-            last = await world.publish([("evt.x", b"rubbish")])
+            last = await world.publish([("log.risk.risk", b"rubbish")])
             await recorder.caught_up("meanwhile", last)
             report = await world.report(recorder)
             assert report.ok, report.problems

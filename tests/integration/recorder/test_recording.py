@@ -13,14 +13,14 @@ import pytest
 import redis.asyncio as redis
 from nautilus_common.settings import SettingsError
 
-from services.recorder.audit import read_marks
+from services.recorder.audit import read_journal
 from services.recorder.lane import LaneFailed
 from services.recorder.migrations import Migration, MigrationError, load_migrations, migrate
 from services.recorder.shell import Recorder
 from tests.integration.recorder.worlds import Recording, Servers, World, eventually
-from tests.recorded import recorded_run
+from tests.recorded import Logs, entry, recorded_run
 
-RUN = [(channel, payload) for _, channel, payload in recorded_run().records]
+RUN = Logs().write(recorded_run().payloads)
 
 
 async def hot(servers: Servers) -> redis.Redis:
@@ -80,7 +80,7 @@ async def test_the_recorders_role_cannot_change_what_was_said(shared: Servers) -
         await recorder.caught_up("role", await world.publish(RUN[:50]))
         assert recorder.postgres is not None
         async with recorder.postgres.connection() as connection:
-            for table in ("event_log", "fills", "account_states", "marks", "rejected"):
+            for table in ("event_log", "fills", "account_states", "entries", "rejected"):
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
                     await connection.execute(f"UPDATE fleet.{table} SET stream_seq = 0")
                 with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -115,18 +115,15 @@ async def test_the_chain_shows_what_somebody_changed(shared: Servers, change: st
 
 async def test_what_cannot_be_read_is_kept_apart_and_stops_nobody(shared: Servers) -> None:
     tag = [1, 0, 0, 0, 1, 7, 1]
-    channel = "evt.order.SIM.S-1"
-    hostile = [
-        (channel, b""),
-        (channel, b"\xff\xfe\0 nothing"),
-        (channel, msgspec.msgpack.encode([tag, channel, {"type": "Unknown", "text": "\0"}])),
-        (channel, msgspec.msgpack.encode([tag, "evt.order.SIM.\0", {"type": "OrderDenied"}])),
-        ("cmd.risk.S-1", msgspec.msgpack.encode([[2**64 - 1] * 7, "cmd.risk.S-1", {}])),
-        ("mark.risk", b"\x81\xa1a\x01"),
-        (channel, b"\x91" * 5_000),
-        (channel, bytes(3 * 2**20)),
-    ]
-    mixed = [*hostile, *RUN[:100], *hostile, *RUN[100:], *hostile]
+    channel = "log.risk.risk"
+    bad = [b"\xa7nothing", msgspec.msgpack.encode([tag, channel, {"type": "Unknown", "text": "\0"}])]
+    bad += [msgspec.msgpack.encode([tag, "evt.order.SIM.\0", {"type": "Unknown"}])]
+    bad += [msgspec.msgpack.encode([[2**64 - 1] * 7, "cmd.risk.S-1", {}])]
+    hostile = [(channel, b""), (channel, b"\xff\xfe\0 nothing"), (channel, b"\x91" * 5_000)]
+    hostile += [(channel, bytes(3 * 2**20)), ("log.risk.other", entry([], "risk")[1]), ("log.r.e.x", b"")]
+    hostile += [entry(bad, "risk")]
+    forged = entry([recorded_run().payloads[200]], "forger")
+    mixed = [*hostile, *RUN[:100], forged, *hostile[:-1], *RUN[100:]]
     async with World(shared, "hostile") as world, Recording(shared.settings(), "hostile") as recorder:
         await recorder.caught_up("hostile", await world.publish(mixed))
         assert (await recorder.digests("hostile"))["digest"] == recorded_run().digest
@@ -134,31 +131,47 @@ async def test_what_cannot_be_read_is_kept_apart_and_stops_nobody(shared: Server
         assert report.ok, report.problems
         assert recorder.postgres is not None
         async with recorder.postgres.connection() as connection:
-            rows = await connection.fetch("SELECT * FROM fleet.rejected WHERE env = 'hostile' ORDER BY stream_seq")
-        assert len(rows) == 3 * len(hostile)
-        assert {row["kind"] for row in rows} == {"envelope", "message", "channel", "mark"}
+            rows = await connection.fetch(
+                "SELECT * FROM fleet.rejected WHERE env = 'hostile' ORDER BY stream_seq, index"
+            )
+        assert len(rows) == 2 * (len(hostile) - 1) + len(bad) + 1
+        assert {row["kind"] for row in rows} == {"subject", "process", "entry", "envelope", "message", "authority"}
         assert all(row["reason"] for row in rows)
-        assert [row["size"] for row in rows[: len(hostile)]] == [len(payload) for _, payload in hostile]
+        assert [row["size"] for row in rows[: len(hostile) - 1]] == [len(data) for _, data in hostile[:-1]]
+        assert [(row["stream_seq"], row["index"]) for row in rows[len(hostile) - 1 :][: len(bad)]] == [
+            (len(hostile), index) for index in range(len(bad))
+        ]
         assert recorder.status()["state"] == "ready"
 
 
-async def test_marks_can_be_read_back(shared: Servers) -> None:
-    marks = [
-        {"process": "risk", "epoch": 1, "number": n, "counts": {4: n}, "inputs": [["CTL", n]], "ts": n}
-        for n in (1, 2, 3)
-    ]
-    async with World(shared, "marks") as world, Recording(shared.settings(), "marks") as recorder:
-        messages = [("mark.risk", msgspec.msgpack.encode(mark)) for mark in marks]
-        await recorder.caught_up("marks", await world.publish([*messages[:2], *RUN, messages[2]]))
+async def test_the_journal_of_a_process_can_be_read_back(shared: Servers) -> None:
+    taken = [[["CTL", n], {"n": n}] for n in (1, 2, 3)]
+    said = [entry([], "host", n, inputs=inputs) for n, inputs in enumerate(taken, 1)]
+    async with World(shared, "journal") as world, Recording(shared.settings(), "journal") as recorder:
+        await recorder.caught_up("journal", await world.publish([*said[:2], *RUN, said[2]]))
         assert recorder.postgres is not None
         async with recorder.postgres.connection() as connection:
-            assert await read_marks(connection, "marks", "risk") == marks
-        assert (await recorder.digests("marks"))["digest"] == recorded_run().digest
+            journal = await read_journal(connection, "journal", "host")
+        assert [(row["number"], row["epoch"], row["inputs"]) for row in journal] == [
+            (n, "e1", inputs) for n, inputs in enumerate(taken, 1)
+        ]
+        assert (await recorder.digests("journal"))["digest"] == recorded_run().digest
+
+
+async def test_large_entries_are_the_same_run(shared: Servers) -> None:
+    """However the records are cut into entries: one digest, one chain."""
+    whole = Logs().write(recorded_run().payloads, size=4_000)
+    assert len(whole) < len(RUN)
+    async with World(shared, "large") as world, Recording(shared.settings(), "large") as recorder:
+        await recorder.caught_up("large", await world.publish(whole))
+        report = await world.report(recorder)
+        assert (report.ok, report.records) == (True, len(RUN)), report.problems
+        assert (await recorder.digests("large"))["digest"] == recorded_run().digest
 
 
 async def test_a_jump_of_an_engine_is_named_and_nothing_beyond_it_is_recorded(shared: Servers) -> None:
-    of_one = [(channel, payload) for rank, channel, payload in recorded_run().records if rank == 0]
-    lost = [*of_one[:3], *of_one[4:]]
+    of_one = [payload for rank, _, payload in recorded_run().records if rank == 0]
+    lost = Logs().write([*of_one[:3], *of_one[4:]])
     async with World(shared, "jump") as world, Recording(shared.settings(), "jump") as recorder:
         last = await world.publish(lost)
         with pytest.raises(LaneFailed, match="said message 5 after message 3"):
@@ -190,7 +203,7 @@ async def test_a_stream_made_anew_is_quarantined(shared: Servers) -> None:
 async def test_what_the_stream_deleted_is_passed(shared: Servers) -> None:
     """Deleted records are a jump, if they were records; deleted rubbish is nothing."""
     async with World(shared, "deleted") as world:
-        await world.publish([*RUN[:20], ("evt.x", b"rubbish"), ("evt.x", b"rubbish"), *RUN[20:]])
+        await world.publish([*RUN[:20], ("log.risk.risk", b"rubbish"), ("log.risk.risk", b"rubbish"), *RUN[20:]])
         for seq in (21, 22):
             await world.client.jetstream().delete_msg(world.stream, seq)
         async with Recording(shared.settings(), "deleted") as recorder:

@@ -115,8 +115,7 @@ class World:
         await self.client.close()
 
     async def make(self) -> None:
-        subjects = [f"fleet.{self.env}.{kind}.>" for kind in ("cmd", "evt", "mark")]
-        await self.client.jetstream().add_stream(name=self.stream, subjects=subjects)
+        await self.client.jetstream().add_stream(name=self.stream, subjects=[f"fleet.{self.env}.log.>"])
 
     async def publish(self, messages: list[tuple[str, bytes]]) -> int:
         """Put (channel, payload) into the stream, all of them; its last sequence."""

@@ -34,6 +34,8 @@ def test_the_help_of_a_command_names_each_of_its_parameters(name: str, capsys: p
     text = capsys.readouterr().out
     for parameter in inspect.signature(load_command(name)).parameters.values():
         word = parameter.name.strip("_").replace("_", "-")
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            word = word.removesuffix("s")  # ROLE... is said for roles
         flag = parameter.kind is inspect.Parameter.KEYWORD_ONLY
         wanted = f"--{word}" if flag else {"folder": "DIR"}.get(word, word.upper())
         assert wanted in text, f"fleet {name} --help says nothing of {wanted}"

@@ -265,3 +265,22 @@ def test_b0_close_all_then_a_market_order_in_one_callback_fill_in_that_order() -
     )
     assert [fill.split()[1] for fill in run.fills] == ["1", "2", "3"]
     assert run.events("PositionClosed", "PositionOpened")[1:] == ["2 PositionClosed FLAT 0", "2 PositionOpened SHORT 5"]
+
+
+TOO_MUCH = 10_000_000_000
+CANCEL, CHANGE = ["PendingCancel", "Denied"], ["PendingUpdate", "Denied", "ModifyRejected"]
+
+
+@pytest.mark.parametrize(
+    ("act", "life"),
+    [
+        (lambda s, order: s.cancel_order(order), [*CANCEL, "CancelRejected"]),
+        (lambda s, order: s.cancel_all_orders(PAIR), CANCEL),
+        (lambda s, order: s.modify_order(order, Quantity.from_int(5)), CHANGE),
+    ],
+)
+def test_an_order_changed_in_the_callback_that_sent_it_may_still_be_denied(act: Any, life: list[str]) -> None:
+    run = flat(1, 2).on_row(1, lambda s: act(s, s.limit("BUY", TOO_MUCH, "0.69"))).run()
+    assert run.life(1) == ["Initialized", "Submitted", *life]
+    order = run.strategy.orders[0]
+    assert order.status_string() == "DENIED"

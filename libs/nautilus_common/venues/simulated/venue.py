@@ -7,8 +7,8 @@ book as it is at the command's tag. Prices and sizes are raw integers; the rules
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
-from typing import TYPE_CHECKING
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any
 
 from nautilus_common.engine import INF, PHASE_EXPIRY, Tag
 from nautilus_common.messages.events import (
@@ -67,6 +67,7 @@ class SimulatedVenue:
         self._account_id = config.account.account_id
         self._hedging = config.account.oms_type == OmsType.HEDGING
         self._known: dict[ClientOrderId, VenueOrder] = {}
+        self._closed: set[str] = set()  # ids of orders that were known and are forgotten but for this
         self._positions: dict[PositionId, int] = {}
         self._instrument_ids: dict[PositionId, InstrumentId] = {}
         self._netting_ids: dict[tuple[InstrumentId, StrategyId], PositionId] = {}
@@ -76,6 +77,27 @@ class SimulatedVenue:
         self._expiries: list[tuple[int, int, VenueOrder]] = []
         self._say: Say = _nobody
         self._ts = 0
+
+    def __getstate__(self) -> dict[str, object]:
+        """What a snapshot keeps; of closed orders their ids, of positions texts and numbers."""
+        self._forget_closed()
+        positions = [(key.value, raw) for key, raw in self._positions.items()]
+        instrument_ids = [(key.value, value) for key, value in self._instrument_ids.items()]
+        return {**self.__dict__, "_positions": positions, "_instrument_ids": instrument_ids, "_say": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._positions = {unchecked_position_id(text): raw for text, raw in state["_positions"]}
+        self._instrument_ids = {unchecked_position_id(text): value for text, value in state["_instrument_ids"]}
+        self._say = _nobody
+
+    def _forget_closed(self) -> None:
+        closed = [client_order_id for client_order_id, order in self._known.items() if not order.is_open]
+        for client_order_id in closed:
+            del self._known[client_order_id]
+            self._closed.add(client_order_id.value)
+        self._expiries = [expiry for expiry in self._expiries if expiry[2].is_open]
+        heapify(self._expiries)
 
     # -- what comes next ---------------------------------------------------------------------------------------------
 
@@ -271,7 +293,8 @@ class SimulatedVenue:
         self._say, self._ts = say, ts_ns
         order = self._known.get(command.client_order_id)
         if order is None or not order.is_open:
-            reason = "order is not known" if order is None else "order is closed"
+            is_known = order is not None or command.client_order_id.value in self._closed
+            reason = "order is closed" if is_known else "order is not known"
             self._say_refused(command, OrderCancelRejected, reason)
             return
         self._cancel(self._market(order), order)
