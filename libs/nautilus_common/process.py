@@ -56,6 +56,12 @@ class Process:
         self._away: dict[str, str] = {}  # servers that are lost, and why
         self._is_started = False
         self._stop = asyncio.Event()
+        self._exit_code = 0
+
+    def end(self, exit_code: int) -> None:
+        """Come to the end by ourselves, as if told to stop."""
+        self._exit_code = exit_code
+        self._stop.set()
 
     async def start(self, control: Client, data: Client) -> None:
         """Begin to serve; on return the process is ready."""
@@ -99,7 +105,7 @@ class Process:
         await server.close()
         run_file.unlink(missing_ok=True)
         log.info("stopped")
-        return 0
+        return self._exit_code
 
     async def _connect(self, which: str, url: str) -> Client:
         from nautilus_common.bus.connection import connect
