@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 GATHER_SECONDS = 0.05
 """How long what was said may gather before it is made durable: the answer, which the replay waits for, has left."""
 
-BLOCKS_AHEAD = 64
+BLOCKS_AHEAD = 16
 """Blocks of a replay that are held before they are shown."""
 
 log = logging.getLogger("fleet")

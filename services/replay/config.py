@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from nautilus_common.messages.blocks import Block
 
-BLOCK_ROWS = 8_192
-"""Rows of a block unless the job says otherwise: 384 KiB of quotes."""
+BLOCK_ROWS = 32_768
+"""Rows of a block unless the job says otherwise: half a MiB of quotes on the bus, 1.5 MiB in a process."""
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -76,6 +76,10 @@ class Proxy:
     def queued(self) -> int:
         return len(self._calls)
 
+    @property
+    def feeds_queued(self) -> int:
+        return sum(isinstance(call, trips.Feed) for call in self._calls)
+
     def add(self, call: trips.Call) -> None:
         """Make a call with the next request."""
         self._calls.append(call)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from services.replay.market import MarketPublisher
 
 QUEUED_MAX = 64  # calls that wait for the next request to a process that nobody waits for
+FEEDS_QUEUED_MAX = 8  # and blocks among them, which it has to hold all at once
 OUTSTANDING_MAX = 32
 
 _HEAD: msgspec.msgpack.Decoder[tuple[tuple[int, ...], str, msgspec.Raw]] = msgspec.msgpack.Decoder(
@@ -211,7 +212,7 @@ class FleetScheduler(Scheduler):
                 self._on_feed(block)
         for proxy in self.proxies:
             proxy.add(trips.Feed(frontier, numbers))
-            if proxy.reactive and proxy.queued >= QUEUED_MAX:
+            if proxy.reactive and (proxy.feeds_queued >= FEEDS_QUEUED_MAX or proxy.queued >= QUEUED_MAX):
                 self._send_unawaited(proxy)
         self.frontier = min(self._ends, default=INF)
         self._horizons.clear()
