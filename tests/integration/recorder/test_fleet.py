@@ -40,7 +40,7 @@ class Fleet:
     def replay(self, env: str, kill: tuple[str, ...] = ()) -> dict[str, Any]:
         """Run a replay, while these servers are killed, and wait until all of it is recorded."""
         folder = self.folder / env
-        prepare(load_config(SAMPLE, CONFIG), folder, ROOT, Progress(quiet=True), env=env)
+        prepare(load_config(SAMPLE, CONFIG), folder, ROOT, Progress(quiet=True), env=env, keep=True)
         with self.killing(kill):
             result = drive(folder, {**ENVIRONMENT, **self.stack.environment()}, lambda _: None)
         asyncio.run(self.wait(env))
