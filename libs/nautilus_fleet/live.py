@@ -24,7 +24,7 @@ from nautilus_fleet.errors import FleetError, UsageError
 if TYPE_CHECKING:
     from nautilus_common.bus.connection import Connection
     from nautilus_common.plan import RunPlan
-    from nautilus_common.service import Who
+    from nautilus_common.process import Who
     from nautilus_common.session import Progress, Session, Word
 
     from nautilus_fleet.config_source import LoadedConfig
@@ -170,7 +170,7 @@ async def find_processes(
 
 async def _processes(servers: Servers) -> dict[str, Who]:
     """Processes that take part in sessions of this world, by name."""
-    from nautilus_common.service import WHO, decode_who
+    from nautilus_common.process import WHO, decode_who
 
     control = servers.control
     inbox = control.new_inbox()

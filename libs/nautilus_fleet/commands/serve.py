@@ -39,9 +39,9 @@ def serve(*roles: str) -> int:
         if role not in (*ROLES, GATEWAY, "recorder"):
             raise UsageError(f"no role {role!r}", remedy=f"there is {known}")
     if "recorder" in roles:
-        if len(set(roles)) > 1:
-            raise UsageError("the recorder has a process of its own", remedy="fleet serve recorder")
-        from services.recorder.__main__ import main
+        if len(roles) > 1:
+            raise UsageError("the recorder is a process of its own", remedy="start it by itself: fleet serve recorder")
+        from services.recorder.shell import main
 
         return main()
     from nautilus_common.service import run_service
