@@ -53,7 +53,9 @@ demo: $(READY) ## backtest the bundled sample market: table, tearsheet, and what
 	  "$(BIN)/fleet replay $(DEMO)/backtest.toml" "$(BIN)/fleet down"
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --ignore=tests/integration $(ARGS) || [ $$? -eq 5 ]
+	@echo "test     with real servers and processes, one after another"
+	@$(BIN)/python -m pytest -q tests/integration $(ARGS) || [ $$? -eq 5 ]
 
 check: $(READY) ## lint, format, types, import contracts, house rules
 	@$(BIN)/ruff check .
