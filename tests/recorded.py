@@ -11,10 +11,10 @@ from typing import Any
 
 import msgspec
 from nautilus_common.bus.publisher import Entry
+from nautilus_common.bus.reader import Item
 from nautilus_common.journal import read_records
 from nautilus_common.messages import subjects
 
-from services.recorder.state import Item
 from tests.parity.random_runs import Plan, build
 
 

@@ -59,7 +59,17 @@ class Group:
         """Let a member act on an outside stimulus (start, stop). True when something was said to the outside."""
         outbox = self._outboxes[engine.rank]
         action(outbox)
+        self._horizons.pop(engine.rank, None)
         return self._take(outbox)
+
+    def count_from(self, counts: dict[int, int]) -> None:
+        """Engines count what they say on from `counts` (by rank), which was said before them in the same world."""
+        for rank, outbox in self._outboxes.items():
+            outbox.seq = counts.get(rank, 0)
+
+    def hears(self, channel: str) -> bool:
+        """True when a member listens to `channel`."""
+        return bool(self._bus.receivers(channel))
 
     def feed(self, block: Block) -> None:
         """Show a block to every member; all of them have taken what they had."""

@@ -20,14 +20,18 @@ TEXT = "text/plain; charset=utf-8"
 
 
 class Health:
-    """State and counters of one process. `state` is starting, ready, waiting, draining or failed."""
+    """State and counters of one process. `state` is starting, ready, waiting, draining or failed.
+
+    A process that is ready is asked how its work stands: `work` gives the state of that, and why.
+    """
 
     def __init__(self, process: str, roles: tuple[str, ...]) -> None:
         self.process = process
         self.roles = roles
-        self.state = "starting"
-        self.detail = ""
+        self._own = ("starting", "")
+        self.work: Callable[[], tuple[str, str]] = lambda: ("ready", "")
         self.envs: Callable[[], list[str]] = list
+        self.more: Callable[[], dict[str, Any]] = dict  # what only this role tells
         self.lag: Callable[[], int] = lambda: 0
         self.last_message_ns: int | None = None
         self._started = monotonic()
@@ -56,7 +60,14 @@ class Health:
         return float(self.state == "ready")
 
     def set(self, state: str, detail: str = "") -> None:
-        self.state, self.detail = state, detail
+        self._own = (state, detail)
+
+    @property
+    def state(self) -> str:
+        return self._now()[0]
+
+    def _now(self) -> tuple[str, str]:
+        return self.work() if self._own[0] == "ready" else self._own
 
     def trouble(self, detail: str) -> None:
         """Wait for the reason in `detail`, or, with none, be ready again; the end of a process is not overruled."""
@@ -65,16 +76,18 @@ class Health:
 
     def status(self) -> dict[str, Any]:
         """What /status says."""
+        state, detail = self._now()
         return {
             "process": self.process,
             "roles": list(self.roles),
             "pid": os.getpid(),
-            "state": self.state,
+            "state": state,
             "uptime_s": round(monotonic() - self._started, 1),
             "lag": self.lag(),
             "last_message_ns": self.last_message_ns,
             "envs": self.envs(),
-            "detail": self.detail,
+            "detail": detail,
+            **self.more(),
         }
 
     def page(self, path: str) -> tuple[int, str, bytes]:
@@ -83,9 +96,10 @@ class Health:
             case "/livez":
                 return (503, TEXT, b"failed\n") if self.state == "failed" else (200, TEXT, b"ok\n")
             case "/readyz":
-                if self.state == "ready":
+                state, detail = self._now()
+                if state == "ready":
                     return 200, TEXT, b"ready\n"
-                return 503, TEXT, f"{self.state}: {self.detail}\n".encode()
+                return 503, TEXT, f"{state}: {detail}\n".encode()
             case "/metrics":
                 return 200, "text/plain; version=0.0.4; charset=utf-8", generate_latest(self.registry)
             case "/status":

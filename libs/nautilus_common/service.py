@@ -1,102 +1,57 @@
-"""The only process loop: settings, connections, health, the engines' host, and a clean end.
-
-A process serves roles. It answers who it is on `fleet.sys.who`, carries out replays of any env, and, for the env that
-it is configured for, runs its engines live. SIGTERM and SIGINT drain: what is being handled is finished and made
-durable.
-"""
+"""A process that serves engines: it carries out replays of any env with those that its roles can make."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import random
-import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from time import time_ns
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
-from nautilus_common.errors import FleetError
 from nautilus_common.faults import NO_FAULTS, Faults
-from nautilus_common.health import Health, serve_health
 from nautilus_common.hosting import Builder
-from nautilus_common.logs import set_up_logs
+from nautilus_common.live_host import LiveHost
+from nautilus_common.process import Process, run_process
 from nautilus_common.replay_host import ReplayHost
-from nautilus_common.settings import ProcessSettings, SettingsError
+from nautilus_common.settings import ProcessSettings
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
-WHO = "fleet.sys.who"
-EXIT_USAGE = 2
-
-log = logging.getLogger("fleet")
+    from nautilus_common.live_host import Feed
 
 
-class Who(msgspec.Struct, frozen=True):
-    """What a process answers on `fleet.sys.who`."""
-
-    process: str
-    roles: list[str]
-    epoch: str
-    pid: int
-    version: str
-    code: str
+OpenGateway = Callable[[ProcessSettings, "Client"], "Feed"]
 
 
-decode_who = msgspec.msgpack.Decoder(Who).decode
+def run_service(
+    builders: dict[str, Callable[[ProcessSettings], Builder]], open_gateway: OpenGateway | None = None
+) -> int:
+    """Run a process that serves the roles of `builders`, and the data gateway if there is one, until it is told to
+    stop; the exit code.
+    """
+
+    def make(settings: ProcessSettings) -> Process:
+        return Service(settings, {role: build(settings) for role, build in builders.items()}, open_gateway)
+
+    return run_process((*builders, "data_gateway") if open_gateway is not None else tuple(builders), make)
 
 
-def run_service(builders: dict[str, Callable[[ProcessSettings], Builder]]) -> int:
-    """Run a process that serves the roles of `builders` until it is told to stop; the exit code."""
-    try:
-        settings = ProcessSettings.from_environ(tuple(builders), os.environ)
-    except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    set_up_logs(settings.name, settings.log_level)
-    made = {role: make(settings) for role, make in builders.items()}
-    try:
-        return _run(Service(settings, made).run())
-    except FleetError as error:
-        log.error(error.what, extra={"where": error.where, "do": error.remedy})
-        return 1
+class Service(Process):
+    """One process with engines."""
 
-
-def _run(main: Any) -> int:
-    try:
-        import uvloop
-    except ImportError:
-        return int(asyncio.run(main))
-    return int(uvloop.run(main))
-
-
-class Service:
-    """One process."""
-
-    def __init__(self, settings: ProcessSettings, builders: dict[str, Builder]) -> None:
-        self.settings = settings
+    def __init__(
+        self, settings: ProcessSettings, builders: dict[str, Builder], open_gateway: OpenGateway | None = None
+    ) -> None:
+        super().__init__(settings)
         self.builders = builders
-        self.health = Health(settings.name, settings.roles)
-        self.epoch = f"{time_ns():x}"
-        self._stop = asyncio.Event()
+        self._open_gateway = open_gateway
+        self._host: ReplayHost | None = None
+        self._live: LiveHost | None = None
 
-    async def run(self) -> int:
-        """Serve until told to stop."""
+    async def start(self, control: Client, data: Client) -> None:
         settings = self.settings
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
-        run_file = settings.home / "run" / f"{settings.name}.json"
-        server = await serve_health(self.health, settings.http, run_file)
-        control = await self._connect("control", settings.nats_control)
-        data = await self._connect("data", settings.nats_data)
-        host = ReplayHost(
+        host = self._host = ReplayHost(
             control,
             data,
             settings.nats_control,
@@ -109,53 +64,36 @@ class Service:
             faults_of(settings),
         )
         await host.start()
-        await control.subscribe(WHO, cb=self._tell_who)
-        self.health.envs = lambda: list(host.envs)
-        self.health.set("ready")
-        log.info("ready", extra={"roles": list(settings.roles), "http": server.address, "pid": os.getpid()})
-        await self._stop.wait()
-        self.health.set("draining")
-        log.info("draining")
-        await host.close()
-        await control.close()
-        await data.close()
-        await server.close()
-        run_file.unlink(missing_ok=True)
-        log.info("stopped")
-        return 0
+        live = self._live = self._live_host(control, data)
+        self.health.envs = lambda: [*host.envs, *live.envs]
+        self.health.lag = live.lag
+        await live.start()
 
-    async def _connect(self, which: str, url: str) -> Client:
-        from nautilus_common.bus.connection import connect
+    async def close(self) -> None:
+        if self._live is not None:
+            await self._live.close()
+        if self._host is not None:
+            await self._host.close()
 
-        counter = self.health.reconnects.labels(which)
-
-        def on_state(state: str, detail: str) -> None:
-            if state == "connected":
-                self.health.set("ready" if self.health.state == "waiting" else self.health.state)
-            elif not self._stop.is_set():
-                counter.inc()
-                self.health.set("waiting", f"NATS {which} server: {detail or state}")
-            log.log(
-                logging.INFO if state == "connected" else logging.WARNING,
-                f"NATS {which} server: {state}",
-                extra={"detail": detail},
-            )
-
-        return await connect(url, f"{self.settings.name}-{which}", on_state=on_state)
-
-    async def _tell_who(self, message: Msg) -> None:
-        from nautilus_common.code import code_digest, package_version
-
-        who = Who(
-            self.settings.name,
-            list(self.settings.roles),
+    def _live_host(self, control: Client, data: Client) -> LiveHost:
+        settings = self.settings
+        feed = None if self._open_gateway is None else self._open_gateway(settings, data)
+        return LiveHost(
+            control,
+            data,
+            settings.env,
+            settings.name,
             self.epoch,
-            os.getpid(),
-            package_version(),
-            code_digest(),
+            self.builders,
+            self.health,
+            settings.home,
+            feed,
+            self._end_fenced,
         )
-        if message.reply:
-            await message.respond(msgspec.msgpack.encode(who))
+
+    def _end_fenced(self, text: str) -> None:
+        """Another process has our name: this one ends, and its supervisor tells."""
+        self.end(1)
 
 
 def injected_delay(text: str, process: str) -> Callable[[], float] | None:

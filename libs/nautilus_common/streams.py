@@ -27,6 +27,9 @@ VENUE_MICRO = 0  # the venue takes a row first, so that the fills of a row are s
 OTHERS_MICRO = 1
 
 
+PAST_ROWS_MIN = 64  # room for rows of the past is made for as many at once
+
+
 class StreamSpec(msgspec.Struct, frozen=True):
     """One stream of a run: its rank is its place in the run's configuration."""
 
@@ -41,6 +44,7 @@ class StreamView:
 
     __slots__ = (
         "_history_rows",
+        "_past_rows",
         "_views",
         "columns",
         "end",
@@ -65,6 +69,7 @@ class StreamView:
         self.pos = 0
         self.end: Tag = (0, PHASE_ROW, spec.rank, 0)
         self.past: dict[str, np.ndarray] = {}
+        self._past_rows = 0
 
     def feed(self, block: Block) -> None:
         """Replace the rows, all of which have been taken, by those of `block`."""
@@ -85,17 +90,34 @@ class StreamView:
         self.length = len(self.ts)
 
     def _keep_past(self) -> None:
+        """Append the newest rows to those of the past, at a cost of what is appended: live, a block is a row or two."""
         import numpy as np
 
         wanted = self._history_rows
+        count = min(self.length, wanted)
+        rows = self._past_rows
+        room = len(next(iter(self.past.values()))) if self.past else 0
+        if rows + count > room:
+            kept = min(rows, wanted - count)
+            size = max(min(2 * wanted, 4 * (kept + count)), PAST_ROWS_MIN)
+            for name in self.columns:
+                buffer = np.empty(size, np.int64)
+                if kept:
+                    buffer[:kept] = self.past[name][rows - kept : rows]
+                self.past[name] = buffer
+            rows = kept
+        start = self.length - count
         for name, column in self.columns.items():
-            tail = column[-wanted:]
-            if len(tail) < wanted and name in self.past:
-                tail = np.concatenate([self.past[name][-(wanted - len(tail)) :], tail])
-            self.past[name] = tail.copy()
+            self.past[name][rows : rows + count] = column[start:]
+        self._past_rows = rows + count
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: getattr(self, name) for name in self.__slots__ if name not in ("_views", "length", "ts")}
+        state = {name: getattr(self, name) for name in self.__slots__ if name not in ("_views", "length", "ts")}
+        rows = self._past_rows
+        kept = min(rows, self._history_rows)
+        state["past"] = {name: column[rows - kept : rows].copy() for name, column in self.past.items()}
+        state["_past_rows"] = kept
+        return state
 
     def __setstate__(self, state: dict[str, object]) -> None:
         for name, value in state.items():
@@ -107,10 +129,10 @@ class StreamView:
         index = self.pos - 1 - back
         if index >= 0:
             return self._views[name][index]
-        past = self.past.get(name)
-        if past is None or -index > len(past):
+        rows = self._past_rows
+        if -index > min(rows, self._history_rows):
             raise IndexError(back)
-        return int(past[index])
+        return int(self.past[name][rows + index])
 
     def at(self, name: str) -> memoryview:
         """Column `name` of the visible rows, as a memoryview (the fastest element access from Python)."""

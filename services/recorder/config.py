@@ -8,18 +8,15 @@ from pathlib import Path
 
 from nautilus_common.settings import SettingsError
 
-EVERY_ENV = "*"
-"""As FLEET_ENV: every environment that has a control stream, as they come and go."""
-
 
 @dataclass(frozen=True)
 class RecorderConfig:
     """Bounds of what the recorder holds in memory; beyond the backlog it stops reading and says so."""
 
-    batch_records: int = 2_000  # committed as one
-    batch_bytes: int = 8 * 2**20
-    backlog_records: int = 50_000  # read and not committed, for each database
-    backlog_bytes: int = 64 * 2**20
+    batch_messages: int = 1_000  # entries of the control stream that are committed as one
+    batch_bytes: int = 2**20  # they are folded in one go: a tenth of a second in which nobody else is answered
+    backlog_messages: int = 20_000  # read and not committed, for each database of each environment
+    backlog_bytes: int = 32 * 2**20
     closed_orders: int = 100_000  # kept in Valkey
     market: bool = True
     market_rows: int = 500_000  # of all streams together, before they are written
@@ -33,9 +30,9 @@ class RecorderConfig:
         """The settings `FLEET_RECORDER_*`. Raises SettingsError."""
         numbers = {}
         for name in (
-            "batch_records",
+            "batch_messages",
             "batch_bytes",
-            "backlog_records",
+            "backlog_messages",
             "backlog_bytes",
             "closed_orders",
             "market_rows",

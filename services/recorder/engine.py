@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 from nautilus_common.messages.commands import OrderApproved, SubmitOrder
@@ -22,7 +23,10 @@ from nautilus_common.messages.ledger import AccountState
 
 from services.recorder import counts, folds
 from services.recorder.records import PAYLOAD_KEPT, LogEntry, Record, Rejected, read_message
-from services.recorder.state import AccountNow, Batch, Item, OrderState, Place, PositionState
+from services.recorder.state import AccountNow, Batch, OrderState, Place, PositionState
+
+if TYPE_CHECKING:
+    from nautilus_common.bus.reader import Item
 
 CACHED = 20_000
 """Orders, and positions, that are kept at hand; any other is asked of the database when a message names it."""
@@ -171,7 +175,6 @@ class RecorderEngine:
     def _command(self, batch: Batch, command: SubmitOrder, stream_seq: int) -> None:
         key = command.order.client_order_id.value
         order = folds.fold_command(self._orders.get(key), command, stream_seq)
-        folds.settle_status(order)
         self._orders[key] = batch.orders[key] = order
 
     def _fill(self, batch: Batch, record: Record, fill: OrderFilled) -> None:

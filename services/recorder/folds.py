@@ -122,7 +122,9 @@ def fold_command(order: OrderState | None, command: SubmitOrder, stream_seq: int
     if order.ts_init is None:
         for field, value in told.items():
             setattr(order, field, value)
-        order.quantity = quantity if order.quantity is None else order.quantity
+        if order.quantity is None:
+            order.quantity = quantity
+            _settle_status(order)
         order.price = price if order.price is None else order.price
         order.trigger_price = trigger if order.trigger_price is None else order.trigger_price
         order.position_id = position_id if order.position_id is None else order.position_id
@@ -176,8 +178,11 @@ def fold_fill(order: OrderState | None, fill: events.OrderFilled, stream_seq: in
     return order
 
 
-def settle_status(order: OrderState) -> None:
-    """The command of an order has come after its fills: now it is known whether they were all of it."""
+def _settle_status(order: OrderState) -> None:
+    """The command of an order has come after its fills: now it is known whether they were all of it.
+
+    Not so if its quantity was changed after them: then they were not.
+    """
     if order.quantity is not None and order.status == _S.PARTIALLY_FILLED.name and order.filled >= order.quantity:
         _set_status(order, _S.FILLED)
 

@@ -162,6 +162,14 @@ class HotSink:
         if keys:
             await self._client.unlink(*keys)
 
+    async def envs(self) -> list[str]:
+        await self.open()
+        return sorted(await self._guarded(self._find_places()))
+
+    async def _find_places(self) -> list[str]:
+        keys = [key.decode().split(":") async for key in self._client.scan_iter(match=place_key("*"), count=SCAN_KEYS)]
+        return [parts[1] for parts in keys if len(parts) == 3]  # four: an order whose id is `position`
+
     async def census(self, env: str) -> Census | None:
         place = await self.load(env)
         return None if place is None else await self._guarded(self._count(env, place))

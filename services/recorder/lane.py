@@ -1,13 +1,13 @@
-"""One environment into one database: read ahead, fold, commit; wait for whichever server is away.
+"""What all lanes have in common: one environment on its way into one place, in a task of its own.
 
-Theory of operation. Each database of each environment has a lane of its own - reader, backlog, engine, writer - so that
-none waits for another. The reader fills the backlog up to a bound in records and bytes, whether the database is there
-or not; at the bound it stops, and the stream keeps the rest. The writer folds what is there as one batch: the slower
-the database, the larger the batches. After any failed commit nobody knows whether it happened, so the writer forgets
-what it has in memory and asks the database for its place; what the backlog has beyond it is folded again.
+Theory of operation. Each database of each environment, and its market data, has a lane of its own, so that none waits
+for another. A reader fills its buffer up to a bound in messages and bytes, whether the place is there or not; at the
+bound it stops, and the stream keeps the rest. The lane takes what is there as one batch: the slower the place, the
+larger the batches. Whatever goes wrong, the lane begins again, by asking the place how far it has come.
 
-States: `starting`, `ready`, `waiting` (for a server: it goes on by itself), `failed` (it cannot, and says why),
-`draining`, `closed`.
+States: `starting`, `ready`, `waiting` (for a server: it goes on by itself), `failed` (going on would record something
+untrue, or the place refuses), `draining`, `closed`. A lane that has failed looks again every few seconds: whoever has
+mended what was wrong need not start it again.
 """
 
 from __future__ import annotations
@@ -16,28 +16,23 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
 
 from nats.aio.client import Client
+from nautilus_common.bus.reader import StreamBroken, StreamReader
+from nautilus_common.catalog.errors import CatalogError
 
-from services.recorder.config import RecorderConfig
-from services.recorder.engine import RecorderEngine, StreamGap
-from services.recorder.records import INT64_MAX
-from services.recorder.sink import Sink, SinkAway, SinkMoved, SinkRefused
-from services.recorder.source import SourceAway, StreamFacts, StreamReader
-from services.recorder.state import Item, Place
+from services.recorder.sink import SinkAway, SinkMoved, SinkRefused
 
 LOG = logging.getLogger("fleet.recorder")
 
-READ_SECONDS = 0.5
+READ_SECONDS = 0.2
 STALL_SECONDS = 5.0
-"""Without a commit for so long, a full backlog is told."""
+"""When nothing is committed for so long, a full backlog is told."""
 
 RETRY_SECONDS = 0.1
 RETRY_SECONDS_MAX = 2.0
-GAPS_MAX = 5
-"""How often in a row the same gap is fetched again before the lane gives up."""
+FAILED_SECONDS = 5.0
+"""After it a lane that has failed looks again."""
 
 
 class LaneFailed(Exception):
@@ -45,349 +40,181 @@ class LaneFailed(Exception):
 
 
 class Lane:
-    """The records of `env` on their way into `sink`."""
+    """A stream of `env` on its way somewhere; `name` says where."""
 
-    def __init__(
-        self,
-        env: str,
-        client: Client,
-        stream: str,
-        sink: Sink,
-        config: RecorderConfig,
-        *,
-        stop_at: int | None = None,
-    ) -> None:
-        """`stop_at`: the last message to commit; without it there is no last one."""
+    name = ""
+
+    def __init__(self, env: str, client: Client, stream: str, backlog: tuple[int, int]) -> None:
+        """`backlog`: how many messages, and bytes, are read ahead."""
         self.env = env
-        self.sink = sink
-        self.state = "starting"
-        self.detail = ""
-        self.place = Place()
-        self.commits = 0
-        self.duplicates = 0
-        self.refetched = 0
+        self.stream = stream
         self.last_message_ns = 0
-        self.on_commit: Callable[[int], None] = lambda _: None
-        self._stop_at = INT64_MAX if stop_at is None else stop_at
-        self._config = config
-        self._reader = StreamReader(client, stream, lambda facts: self._check_stream(self.place, facts))
-        self._engine: RecorderEngine | None = None
-        self._backlog: deque[Item] = deque()
-        self._backlog_bytes = 0
-        self._changed = asyncio.Condition()
-        self._seek: int | None = None
-        self._draining = False
-        self._told: set[str] = set()
-        self._waits: dict[str, str] = {}
-        self._gaps = 0
+        self._client = client
+        self._backlog = backlog
+        self._reader: StreamReader | None = None
         self._task: asyncio.Task[None] | None = None
+        self._draining = asyncio.Event()
+        self._begun = False
+        self._over = False
+        self._failure = ""
+        self._waits: dict[str, str] = {}
+        self._committed_s = time.monotonic()
+        self._told: set[str] = set()
 
-    @property
-    def name(self) -> str:
-        return self.sink.name
+    # -- for the recorder --------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"{self.sink.name} {self.env}")
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"{self.name} {self.env}")
 
     async def close(self, seconds: float) -> None:
         """Commit what has been read, within `seconds`, and stop."""
         task, self._task = self._task, None
         if task is None:
             return
-        async with self._changed:
-            self._draining = True
-            if self.state in ("ready", "starting", "waiting"):
-                self.state = "draining"
-            self._changed.notify_all()
+        self._draining.set()
+        if self._reader is not None:
+            await self._reader.close()
         done, _ = await asyncio.wait({task}, timeout=seconds)
         if not done:
             task.cancel()
             await asyncio.wait({task})
-        await self._reader.close()
-        if self.state != "failed":
-            self.state = "closed"
+        if self._reader is not None:
+            await self._reader.close()
+        self._over = True
+        await self._changed()
 
-    async def reached(self, stream_seq: int) -> None:
-        """Return when the place is at or beyond `stream_seq`. Raises LaneFailed if it never will be."""
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: self.place.stream_seq >= stream_seq or self.state in ("failed", "closed")
-            )
-            if self.place.stream_seq < stream_seq:
-                raise LaneFailed(
-                    f"{self.sink.name} {self.env} is {self.state} at {self.place.stream_seq}: {self.detail}"
-                )
+    @property
+    def state(self) -> str:
+        if self._failure:
+            return "failed"
+        if self._over:
+            return "closed"
+        if self._draining.is_set():
+            return "draining"
+        if self._waits or self._is_stuck():
+            return "waiting"
+        return "ready" if self._begun else "starting"
+
+    @property
+    def detail(self) -> str:
+        """What it waits for, or why it has failed."""
+        reasons = [self._failure] if self._failure else list(self._waits.values())
+        if self._is_stuck():
+            messages, size = self._reader.buffered if self._reader is not None else (0, 0)
+            reasons.append(f"the backlog is full ({messages} messages, {size} bytes) and nothing is committed")
+        return "; ".join(reasons)
+
+    def _is_stuck(self) -> bool:
+        """Nothing more is read. While a place only has much to catch up with, that is no news."""
+        full = self._reader is not None and self._reader.is_full
+        return full and ("sink" in self._waits or time.monotonic() - self._committed_s > STALL_SECONDS)
 
     def status(self) -> dict[str, object]:
         """What there is to say of this lane."""
-        return {
-            "state": self.state,
-            "detail": self.detail,
-            "stream_seq": self.place.stream_seq,
-            "records": self.place.records,
-            "entries": self.place.entries,
-            "rejected": self.place.rejected,
-            "duplicates": self.duplicates,
-            "refetched": self.refetched,
-            "commits": self.commits,
-            "backlog_records": len(self._backlog),
-            "backlog_bytes": self._backlog_bytes,
-            "backlog_full": self._is_full(),
-        }
+        raise NotImplementedError
 
-    # -- life --------------------------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        try:
-            await self._begin()
-            async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read())
-                await self._write()
-                reader.cancel()
-        except* (LaneFailed, SinkRefused) as group:
-            await self._fail(str(group.exceptions[0]))
-        except* Exception as group:
-            LOG.exception("%s %s: unforeseen", self.sink.name, self.env, exc_info=group.exceptions[0])
-            await self._fail(f"{type(group.exceptions[0]).__name__}: {group.exceptions[0]}")
-
-    async def _fail(self, detail: str) -> None:
-        async with self._changed:
-            self.state, self.detail = "failed", detail
-            self._changed.notify_all()
-        LOG.error("%s %s: %s", self.sink.name, self.env, detail)
+    # -- its life ----------------------------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        """Ask the database where it is and the server what the stream is; waits for both."""
-        pause = RETRY_SECONDS
-        while not self._draining:
-            try:
-                await self._resume()
-                return
-            except SinkAway as error:
-                self._wait("sink", str(error))
-            except SourceAway as error:
-                self._wait("source", str(error))
-            await self._pause(pause)
-            pause = min(2 * pause, RETRY_SECONDS_MAX)
+        """Find out how far the place has come, and have a reader there."""
+        raise NotImplementedError
 
-    async def _resume(self) -> None:
-        """Begin, or begin again, at the place that the database has."""
-        place = await self.sink.load(self.env) or Place()
-        self._wait("sink", "")
-        facts = await self._reader.facts()
-        self._wait("source", "")
-        self._check_stream(place, facts)
-        place.created = facts.created
-        self._engine = RecorderEngine(self.env, place)
-        async with self._changed:
-            self.place = place
-            while self._backlog and self._backlog[0].sequence <= place.stream_seq:
-                self._backlog_bytes -= _size(self._backlog.popleft())
-            contiguous = self._backlog and self._backlog[0].sequence - self._backlog[0].missing <= place.stream_seq + 1
-            if not contiguous:
-                self._backlog.clear()
-                self._backlog_bytes = 0
-                self._seek = place.stream_seq + 1
-            self._changed.notify_all()
+    async def _record(self) -> None:
+        """Take and commit until it is over, or something goes wrong."""
+        raise NotImplementedError
 
-    def _check_stream(self, place: Place, facts: StreamFacts) -> None:
-        """Quarantine: the stream is not the one that the place is in."""
-        stream = self._reader.stream
-        remedy = f"Look at what happened to it, then `fleet rebuild --env {self.env}` folds what it holds now"
-        if place.created and place.created != facts.created:
-            raise LaneFailed(
-                f"quarantined: {stream} was made at {facts.created}, and what is recorded up to message "
-                f"{place.stream_seq} came from one made at {place.created}. {remedy}"
-            )
-        if place.stream_seq > facts.last_seq:
-            raise LaneFailed(
-                f"quarantined: {stream} ends at message {facts.last_seq}, and message {place.stream_seq} of it is "
-                f"recorded: its sequence went backwards. {remedy}"
-            )
+    async def _changed(self) -> None:
+        """The state or the place is another."""
 
-    # -- reading -----------------------------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        pause = RETRY_SECONDS
-        while not self._draining:
-            try:
-                await self._wait_for_room()
-                if self._seek is not None:
-                    seek, self._seek = self._seek, None
-                    await self._reader.seek(seek)
-                entries = await self._reader.read(READ_SECONDS)
-                if entries and self._seek is None:
-                    await self._take(entries)
-                self._wait("source", "")
-                pause = RETRY_SECONDS
-            except SourceAway as error:
-                self._wait("source", str(error))
-                self._seek = self._seek or self._next_to_read()
-                await self._pause(pause)
-                pause = min(2 * pause, RETRY_SECONDS_MAX)
-
-    async def _wait_for_room(self) -> None:
-        """Stop reading at the bound. While a database only has much to catch up with, that is no news."""
-        place, since = self.place.stream_seq, time.monotonic()
-        while self._is_full() and not self._draining:
-            if self.place.stream_seq != place:
-                place, since = self.place.stream_seq, time.monotonic()
-            elif "sink" in self._waits or time.monotonic() - since > STALL_SECONDS:
-                full = f"{len(self._backlog)} messages, {self._backlog_bytes} bytes"
-                self._wait("backlog", f"the backlog is full ({full}) and nothing is committed")
-            with contextlib.suppress(TimeoutError):
-                async with self._changed, asyncio.timeout(READ_SECONDS):
-                    await self._changed.wait_for(lambda: not self._is_full() or self._draining)
-        self._wait("backlog", "")
-
-    async def _take(self, entries: list[Item]) -> None:
-        """Put what was read into the backlog, if it goes on where that ends."""
-        expected = self._next_to_read()
-        taken: list[Item] = []
-        for entry in entries:
-            if entry.sequence < expected:
-                self.duplicates += 1
-                continue
-            if entry.sequence > expected:
-                if not await self._is_deleted(expected, entry.sequence):
-                    break
-                entry = entry._replace(missing=entry.sequence - expected)
-            taken.append(entry)
-            expected = entry.sequence + 1
-        async with self._changed:
-            if self._seek is not None and self._seek != expected:
-                return  # the writer has asked for another place meanwhile
-            self._backlog.extend(taken)
-            self._backlog_bytes += sum(map(_size, taken))
-            if taken:
-                self.last_message_ns = taken[-1].ts_ns
-            self._changed.notify_all()
-
-    async def _is_deleted(self, expected: int, got: int) -> bool:
-        """Whether the stream itself has deleted what is missing; if not, it is fetched again."""
-        facts = await self._reader.facts(deleted=True)
-        self._check_stream(self.place, facts)
-        if all(seq < facts.first_seq or seq in facts.deleted for seq in range(max(expected, facts.first_seq), got)):
-            LOG.warning(
-                "%s %s: messages %d to %d are deleted from the stream", self.sink.name, self.env, expected, got - 1
-            )
-            self._gaps = 0
-            return True
-        self._gaps += 1
-        self.refetched += 1
-        if self._gaps > GAPS_MAX:
-            raise LaneFailed(
-                f"message {expected} is in the stream and does not come: {got} came instead, {GAPS_MAX} times"
-            )
-        LOG.warning(
-            "%s %s: message %d came where %d was expected; fetching again", self.sink.name, self.env, got, expected
-        )
-        self._seek = expected
-        return False
-
-    def _next_to_read(self) -> int:
-        return (self._backlog[-1].sequence if self._backlog else self.place.stream_seq) + 1
-
-    def _is_full(self) -> bool:
-        config = self._config
-        return len(self._backlog) >= config.backlog_records or self._backlog_bytes >= config.backlog_bytes
-
-    # -- writing -----------------------------------------------------------------------------------------------------
-
-    async def _write(self) -> None:
+    async def _run(self) -> None:
         pause = RETRY_SECONDS
         while True:
-            async with self._changed:
-                await self._changed.wait_for(lambda: bool(self._backlog) or self._draining)
-            if not self._backlog or (self._draining and "sink" in self._waits):
-                return
-            if self.place.stream_seq >= self._stop_at:
-                return
+            committed = self._committed_s
             try:
-                await self._commit(self._portion())
-                self._wait("sink", "")
-                pause = RETRY_SECONDS
-                continue
+                await self._begin()
+                await self._record()
+                return
             except SinkMoved as error:
                 LOG.warning("%s", error)
-            except SinkAway as error:
-                self._wait("sink", str(error))
-                await self._pause(pause)
-                pause = min(2 * pause, RETRY_SECONDS_MAX)
-            await self._begin()
+            except (SinkAway, OSError) as error:
+                self._wait("sink", str(error) or type(error).__name__)
+            except StreamBroken as error:
+                await self._fail(f"quarantined: {error}. {self._remedy()}")
+            except (LaneFailed, SinkRefused, CatalogError) as error:
+                await self._fail(str(error))
+            except Exception as error:
+                if self._failure != (text := f"{type(error).__name__}: {error}"):
+                    LOG.exception("%s %s: unforeseen", self.name, self.env)
+                await self._fail(text)
+            if self._draining.is_set():
+                return
+            pause = RETRY_SECONDS if self._committed_s > committed else min(2 * pause, RETRY_SECONDS_MAX)
+            await self._pause(FAILED_SECONDS if self._failure else pause)
 
-    def _portion(self) -> list[Item]:
-        """The first of the backlog, as much as is committed as one."""
-        portion: list[Item] = []
-        size = 0
-        for entry in self._backlog:
-            if entry.sequence > self._stop_at:
-                break
-            portion.append(entry)
-            size += _size(entry)
-            if len(portion) >= self._config.batch_records or size >= self._config.batch_bytes:
-                break
-        return portion
+    async def _read_from(self, sequence: int, created: str) -> StreamReader:
+        """A new reader, from a message of the stream that was made at that time."""
+        if self._reader is not None:
+            await self._reader.close()
+        messages, size = self._backlog
+        self._reader = StreamReader(
+            self._client, self.stream, sequence, batch=messages, max_bytes=size, whole=False, created=created
+        )
+        if not self._draining.is_set():
+            await self._reader.start()
+        return self._reader
 
-    async def _commit(self, portion: list[Item]) -> None:
-        engine = self._engine
-        assert engine is not None
-        try:
-            messages = engine.read(portion)
-        except StreamGap as gap:
-            raise AssertionError(f"the backlog has a gap: {gap}") from gap
-        orders, positions = engine.wanted(messages)
-        if orders or positions:
-            engine.know(*await self.sink.find(self.env, orders, positions))
-        batch = engine.fold(messages)
-        if batch.after.stream_seq > batch.before.stream_seq:
-            await self.sink.commit(self.env, batch)
-        self.commits += 1
-        self.on_commit(batch.after.stream_seq)
-        self.duplicates += batch.duplicates
-        for row in batch.rejected:
-            self._tell_rejected(row[3], row[0], row[4])
-        async with self._changed:
-            self.place = batch.after
-            while self._backlog and self._backlog[0].sequence <= self.place.stream_seq:
-                self._backlog_bytes -= _size(self._backlog.popleft())
-            self._changed.notify_all()
-        if batch.fault:
-            raise LaneFailed(batch.fault)
+    async def _wait_for_items(self, reader: StreamReader) -> None:
+        """Until there is something to take, or a short while is over. Raises what has stopped the reader."""
+        idle = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                await reader.wait()
+                idle = False
+        self._wait("source", f"NATS: {reader.trouble}" if reader.trouble else "")
+        if reader.failure is not None and not reader.buffered[0]:
+            raise reader.failure
+        if reader.created and not reader.trouble:
+            self._begun = True
+            if idle:
+                self._failure = ""  # whatever it was, it has been passed
 
-    def _tell_rejected(self, kind: str, stream_seq: int, reason: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
-            LOG.warning(
-                "%s %s: message %d is rejected (%s): %s; further ones of this kind are only counted",
-                self.sink.name,
-                self.env,
-                stream_seq,
-                kind,
-                reason,
-            )
+    def _remedy(self) -> str:
+        return f"Look at what happened to it, then `fleet rebuild --env {self.env}` folds what it holds now"
+
+    async def _fail(self, detail: str) -> None:
+        if detail != self._failure:
+            LOG.error("%s %s: %s", self.name, self.env, detail)
+        self._failure = detail
+        if self._reader is not None:
+            await self._reader.close()
+            self._reader = None
+        await self._changed()
+
+    def _note_commit(self) -> None:
+        self._committed_s = time.monotonic()
+        self._failure = ""
+        self._begun = True
+        self._wait("sink", "")
 
     def _wait(self, what: str, why: str) -> None:
         """Note that `what` is waited for, or no more."""
         if why:
             if what not in self._waits:
-                LOG.warning("%s %s waits: %s", self.sink.name, self.env, why)
+                LOG.warning("%s %s waits: %s", self.name, self.env, why)
             self._waits[what] = why
         elif what in self._waits:
             del self._waits[what]
-            LOG.info("%s %s: %s is back", self.sink.name, self.env, what)
-        self.detail = "; ".join(self._waits.values())
-        if self.state not in ("draining", "failed", "closed"):
-            self.state = "waiting" if self._waits else "ready"
+            LOG.info("%s %s: %s is back", self.name, self.env, what)
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but not when it is time to go."""
-        try:
-            async with self._changed, asyncio.timeout(seconds):
-                await self._changed.wait_for(lambda: self._draining)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._draining.wait()
 
-
-def _size(entry: Item) -> int:
-    return len(entry.data) + len(entry.subject) + 64
+    def _tell_once(self, kind: str, message: str, sequence: int, reason: str) -> None:
+        """Warn of the first of its kind; further ones are only counted."""
+        if kind not in self._told:
+            self._told.add(kind)
+            text = "%s %s: message %d is %s: %s; further ones of this kind are only counted"
+            LOG.warning(text, self.name, self.env, sequence, message, reason)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from typing import Any, TextIO
 
 import msgspec
 from nats.aio.client import Client
+from nautilus_common.bus.reader import Item, StreamBroken
 from nautilus_common.catalog.catalog import Catalog
 from nautilus_common.catalog.errors import CatalogError, DataError, OverlapError
 from nautilus_common.catalog.manifest import replace_file
@@ -32,14 +32,11 @@ from nautilus_common.messages.blocks import Block, decode_block
 from nautilus_common.messages.errors import DecodeError
 
 from services.recorder.config import RecorderConfig
-from services.recorder.source import SourceAway, StreamFacts, StreamReader
-from services.recorder.state import Item
+from services.recorder.lane import LOG, Lane
+from services.recorder.sink import SinkAway
 
-LOG = logging.getLogger("fleet.recorder")
-
-READ_SECONDS = 0.5
-RETRY_SECONDS = 0.1
-RETRY_SECONDS_MAX = 2.0
+BACKLOG_BLOCKS = 256
+BACKLOG_BYTES = 16 * 2**20
 REFUSED_MAX = 1_000
 """Blocks kept as files; further ones are only counted."""
 
@@ -71,7 +68,7 @@ class _Gathered:
                 self.validator.previous = last_row(batch)
 
 
-class MarketLane:
+class MarketLane(Lane):
     """The blocks of `env` on their way into the catalogue in `folder`."""
 
     name = "market"
@@ -79,11 +76,8 @@ class MarketLane:
     def __init__(
         self, env: str, client: Client, folder: Path, instruments: Callable[[Any], Any], config: RecorderConfig
     ) -> None:
-        self.env = env
+        super().__init__(env, client, subjects.data_stream(env), (BACKLOG_BLOCKS, BACKLOG_BYTES))
         self.folder = folder
-        self.state = "starting"
-        self.detail = ""
-        self.last_message_ns = 0
         self.rows_written = 0
         self.parts_written = 0
         self.refused = 0
@@ -91,7 +85,6 @@ class MarketLane:
         self.duplicate_rows = 0
         self._instruments = instruments
         self._config = config
-        self._reader = StreamReader(client, subjects.data_stream(env), self._check_stream)
         self._catalog = Catalog(folder)
         self._position = _Position()
         self._read_seq = 0
@@ -100,28 +93,13 @@ class MarketLane:
         self._bytes = 0
         self._since = 0.0
         self._lock: TextIO | None = None
-        self._draining = asyncio.Event()
-        self._told: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"market {self.env}")
 
     async def close(self, seconds: float) -> None:
         """Write what was read, within `seconds`, and stop."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._draining.set()
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            task.cancel()
-            await asyncio.wait({task})
-        await self._reader.close()
-        if self._lock is not None:
-            self._lock.close()
-        if self.state != "failed":
-            self.state = "closed"
+        await super().close(seconds)
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.close()
 
     def status(self) -> dict[str, object]:
         return {
@@ -136,130 +114,97 @@ class MarketLane:
             "duplicate_rows": self.duplicate_rows,
         }
 
-    # -- life --------------------------------------------------------------------------------------------------------
+    # -- its life ----------------------------------------------------------------------------------------------------
 
-    async def _run(self) -> None:
-        try:
-            await asyncio.to_thread(self._begin)
-            await self._record()
-        except (CatalogError, OSError) as error:
-            self.state, self.detail = "failed", str(error)
-            LOG.error("market %s: %s", self.env, error)
-        except Exception as error:
-            self.state, self.detail = "failed", f"{type(error).__name__}: {error}"
-            LOG.exception("market %s: unforeseen", self.env)
+    async def _begin(self) -> None:
+        if self._reader is None or self._reader.failure is not None:
+            await asyncio.to_thread(self._load)
+            await self._read_from(self._read_seq + 1, self._position.created)
 
-    def _begin(self) -> None:
+    def _load(self) -> None:
+        """How far the catalogue has come; what was gathered and not written is read again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder / ".recorder.lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CatalogError(
-                f"another recorder writes to {self.folder}: stop it, or give this one a folder"
-            ) from None
+        if self._lock is None:
+            self._lock = self._take_lock()
         try:
             data = (self.folder / ".recorder.json").read_bytes()
             self._position = msgspec.json.decode(data, type=_Position)
         except FileNotFoundError:
-            pass
+            self._position = _Position()
         except msgspec.MsgspecError as error:
             raise CatalogError(f"{self.folder / '.recorder.json'} is damaged ({error}): remove it") from error
         self._read_seq = self._position.stream_seq
+        self._gathered = {}
+        self._rows = self._bytes = 0
 
-    def _check_stream(self, facts: StreamFacts) -> None:
-        position = self._position
-        if position.created and position.created != facts.created:
-            # Another stream of the same name: what the catalogue has stays, and sequences begin anew.
+    def _take_lock(self) -> TextIO:
+        lock = (self.folder / ".recorder.lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
             raise CatalogError(
-                f"quarantined: {self._reader.stream} was made at {facts.created}, and {self.folder} was recorded from "
-                f"one made at {position.created}. Move the folder away, or give this recorder another"
-            )
-        position.created = facts.created
+                f"another recorder writes to {self.folder}: stop it, or give this one a folder"
+            ) from None
+        return lock
+
+    def _remedy(self) -> str:
+        return f"Move the folder {self.folder} away, or give this recorder another"
 
     async def _record(self) -> None:
-        pause = RETRY_SECONDS
-        seek = True
-        while not self._draining.is_set():
-            try:
-                if seek:
-                    await self._reader.seek(self._read_seq + 1)
-                    seek = False
-                entries = await self._reader.read(READ_SECONDS)
-                self._tell("ready", "")
-                pause = RETRY_SECONDS
-            except SourceAway as error:
-                self._tell("waiting", str(error))
-                seek = True
-                await self._pause(pause)
-                pause = min(2 * pause, RETRY_SECONDS_MAX)
-                continue
-            for entry in entries:
-                if entry.sequence != self._read_seq + 1 and not await self._is_passable(entry.sequence):
-                    seek = True
-                    break
-                self._take(entry)
-            if self._is_due():
-                await self._write()
-        await self._write()
+        reader = self._reader
+        assert reader is not None
+        while True:
+            while not self._is_full() and (item := reader.take_nowait()) is not None:
+                self._take(item)
+            if self._is_due() or self._draining.is_set():
+                await self._write(reader.created)
+                if self._draining.is_set() and not reader.buffered[0]:
+                    return
+            elif not reader.buffered[0]:
+                try:
+                    await self._wait_for_items(reader)
+                except StreamBroken:
+                    await self._write(reader.created)  # what came from the stream that is no more
+                    raise
 
-    async def _is_passable(self, got: int) -> bool:
-        """Whether `got` may come now: what is missing before it has been deleted from the stream."""
-        expected = self._read_seq + 1
-        if got < expected:
-            return False
-        facts = await self._reader.facts(deleted=True)
-        if any(seq not in facts.deleted for seq in range(max(expected, facts.first_seq), got)):
-            return False
-        self.missed += got - expected
-        LOG.warning("market %s: messages %d to %d are deleted from the stream", self.env, expected, got - 1)
-        return True
+    def _is_full(self) -> bool:
+        config = self._config
+        return self._rows >= config.market_rows or self._bytes >= config.market_bytes
 
     def _is_due(self) -> bool:
-        config = self._config
-        if not self._rows:
-            return False
-        full = self._rows >= config.market_rows or self._bytes >= config.market_bytes
-        return full or time.monotonic() - self._since >= config.market_seconds
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._draining.wait()
-        except TimeoutError:
-            pass
-
-    def _tell(self, state: str, detail: str) -> None:
-        if detail and detail != self.detail:
-            LOG.warning("market %s waits: %s", self.env, detail)
-        self.state, self.detail = state, detail
+        is_old = time.monotonic() - self._since >= self._config.market_seconds
+        return bool(self._rows) and (self._is_full() or is_old)
 
     # -- gathering ---------------------------------------------------------------------------------------------------
 
-    def _take(self, entry: Item) -> None:
-        self._read_seq = entry.sequence
-        self.last_message_ns = entry.ts_ns
-        payload = entry.data
+    def _take(self, item: Item) -> None:
+        self._read_seq = item.sequence
+        self.last_message_ns = item.ts_ns
+        if item.missing:
+            self.missed += item.missing
+            LOG.warning("market %s: %d messages before %d are deleted", self.env, item.missing, item.sequence)
+        payload = item.data
         try:
             block = decode_block(payload)
             gathered = self._gathered_of(block)
         except DecodeError as error:
-            self._refuse(entry, "block", str(error))
+            self._refuse(item, "block", str(error))
             return
         if gathered is None:
             why = f"nothing is known of the instrument {block.instrument_id}: add it to the recorder's instruments"
-            self._refuse(entry, f"instrument {block.instrument_id}", why)
+            self._refuse(item, f"instrument {block.instrument_id}", why)
             return
-        if entry.sequence <= gathered.last_seq:
+        if item.sequence <= gathered.last_seq:
             return  # written before a death, in which the position file was not
         dropped = gathered.validator.dropped
         try:
             columns = gathered.validator.check(block.columns)
         except DataError as error:
-            self._refuse(entry, f"{error.code} {block.instrument_id}", str(error))
+            self._refuse(item, f"{error.code} {block.instrument_id}", str(error))
             return
         self.duplicate_rows += gathered.validator.dropped - dropped
-        gathered.last_seq = entry.sequence
+        gathered.last_seq = item.sequence
         rows = len(columns["ts_init"])
         if rows:
             if not self._rows:
@@ -281,47 +226,34 @@ class MarketLane:
             gathered = self._gathered[key] = _Gathered(block.kind, instrument, block.bar_type, self._catalog)
         return gathered
 
-    def _refuse(self, entry: Item, kind: str, reason: str) -> None:
+    def _refuse(self, item: Item, kind: str, reason: str) -> None:
         """Count a block that cannot be stored, tell of the first of its kind, and keep it as it came."""
         self.refused += 1
-        if kind not in self._told:
-            self._told.add(kind)
-            LOG.warning(
-                "market %s: message %d is refused: %s; further ones like it are only counted",
-                self.env,
-                entry.sequence,
-                reason,
-            )
+        self._tell_once(kind, "refused", item.sequence, reason)
         if self.refused <= REFUSED_MAX:
             folder = self.folder / "refused"
             folder.mkdir(exist_ok=True)
-            (folder / f"{entry.sequence}.block").write_bytes(entry.data)
+            (folder / f"{item.sequence}.block").write_bytes(item.data)
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
-    async def _write(self) -> None:
-        """Write all that was gathered; waits for the disk, or for whoever changes the catalogue."""
-        pause = RETRY_SECONDS
-        while True:
-            try:
-                await asyncio.to_thread(self._write_parts)
-                return
-            except (OSError, CatalogError) as error:
-                self._tell("waiting", str(error))
-                if self._draining.is_set():
-                    raise
-            await self._pause(pause)
-            pause = min(2 * pause, RETRY_SECONDS_MAX)
+    async def _write(self, created: str) -> None:
+        """Write all that was gathered. The disk, or whoever changes the catalogue just now, is waited for."""
+        try:
+            await asyncio.to_thread(self._write_parts, created)
+        except CatalogError as error:
+            raise SinkAway(str(error)) from error
+        self._note_commit()
 
-    def _write_parts(self) -> None:
+    def _write_parts(self, created: str) -> None:
         for gathered in self._gathered.values():
             if gathered.columns:
                 self._write_part(gathered)
         if self._read_seq > self._position.stream_seq:
-            position = _Position(self._read_seq, self._position.created)
+            position = _Position(self._read_seq, created)
             replace_file(self.folder / ".recorder.json", msgspec.json.encode(position))
             self._position = position
-        self._rows = self._bytes = 0
+        self._bytes = 0
 
     def _write_part(self, gathered: _Gathered) -> None:
         instrument = gathered.instrument
@@ -343,6 +275,7 @@ class MarketLane:
                 f"the catalogue {self.folder} has changed and does not take the recording: {error}"
             ) from error
         gathered.columns = []
+        self._rows -= rows
         self.rows_written += rows
         self.parts_written += 1
 

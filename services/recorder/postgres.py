@@ -137,7 +137,7 @@ class PostgresSink:
             await connection.close(timeout=CONNECT_SECONDS)
         return await asyncpg.create_pool(
             self._dsn,
-            min_size=1,
+            min_size=0,  # with more asyncpg keeps trying in the background, and tells of it in its own way
             max_size=CONNECTIONS_MAX,
             timeout=CONNECT_SECONDS,
             command_timeout=COMMAND_SECONDS,
@@ -201,6 +201,14 @@ class PostgresSink:
                         await connection.execute(f"DELETE FROM fleet.{table} WHERE env = $1", env)
 
         await self._guarded(remove)
+
+    async def envs(self) -> list[str]:
+        async def ask() -> list[str]:
+            async with self.connection() as connection:
+                rows = await connection.fetch("SELECT env FROM fleet.recorder_position ORDER BY env")
+                return [row["env"] for row in rows]
+
+        return await self._guarded(ask)
 
     async def census(self, env: str) -> Census | None:
         async def ask() -> Census | None:

@@ -1,4 +1,4 @@
-"""Drop what was folded of an environment and fold its stream again, from its first message; then compare.
+"""Drop what was folded of an environment; fold its stream again, from its first message, and compare.
 
 The stream is folded up to the very message that the database had reached, so that counts, the head of the chain and the
 content of orders, positions and balances must come out the same; after that, up to the stream's end.
@@ -11,12 +11,13 @@ from collections.abc import Callable
 from typing import Any
 
 from nats.aio.client import Client
+from nautilus_common.bus.api import stream_facts
 from nautilus_common.messages import subjects
 
 from services.recorder.config import RecorderConfig
-from services.recorder.lane import Lane, LaneFailed
+from services.recorder.database import DatabaseLane
+from services.recorder.lane import LaneFailed
 from services.recorder.sink import Census, Sink
-from services.recorder.source import StreamReader
 
 DRAIN_SECONDS = 10.0
 
@@ -30,10 +31,13 @@ async def rebuild(
 ) -> dict[str, Any]:
     """`{"before", "after", "equal", "differs", "seconds", "stream_seq"}`; `equal` is None if nothing was there before.
 
-    `progress(database, place, end)` is called as it goes. Raises SinkAway, SinkRefused, SourceAway or LaneFailed.
+    `progress(database, place, end)` is called as it goes. Raises SinkAway, SinkRefused, BusError or LaneFailed.
     """
     began = time.monotonic()
-    end = (await StreamReader(client, subjects.control_stream(env)).facts()).last_seq
+    facts = await stream_facts(client, subjects.control_stream(env))
+    if facts is None:
+        raise LaneFailed(f"there is no stream {subjects.control_stream(env)} any more")
+    end = facts.last_seq
     before = await sink.census(env)
     await sink.drop(env)
     stop_at = end if before is None else min(before.stream_seq, end)
@@ -53,6 +57,17 @@ async def rebuild(
     }
 
 
+async def drop(env: str, sinks: list[Sink]) -> dict[str, dict[str, Any]]:
+    """Remove what the databases hold of an environment: database -> what that was. Raises SinkAway, SinkRefused."""
+    removed: dict[str, dict[str, Any]] = {}
+    for sink in sinks:
+        before = await sink.census(env)
+        if before is not None:
+            await sink.drop(env)
+            removed[sink.name] = before.as_dict()
+    return removed
+
+
 async def _fold(
     client: Client,
     env: str,
@@ -63,7 +78,7 @@ async def _fold(
 ) -> None:
     if stop_at == 0:
         return
-    lane = Lane(env, client, subjects.control_stream(env), sink, config, stop_at=stop_at)
+    lane = DatabaseLane(env, client, sink, config, stop_at=stop_at)
     lane.on_commit = lambda place: progress(sink.name, place, stop_at)
     lane.start()
     try:

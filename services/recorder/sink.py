@@ -64,5 +64,8 @@ class Sink(Protocol):
     async def drop(self, env: str) -> None:
         """Remove all that was folded of `env`."""
 
+    async def envs(self) -> list[str]:
+        """The environments of which something is there."""
+
     async def census(self, env: str) -> Census | None:
         """What is there of `env`; None if nothing is."""

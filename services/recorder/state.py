@@ -7,7 +7,7 @@ Quantities and prices are exact decimals with the number of decimals of the mess
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
@@ -92,16 +92,6 @@ class AccountNow(msgspec.Struct):
     margins: list[dict[str, Any]]
     ts_last: int
     last_seq: int
-
-
-class Item(NamedTuple):
-    """A message of the stream; `missing` is how many before it the stream itself has deleted."""
-
-    sequence: int
-    subject: str
-    data: bytes
-    ts_ns: int = 0
-    missing: int = 0
 
 
 Row = tuple[Any, ...]

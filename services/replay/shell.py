@@ -19,15 +19,17 @@ from typing import Any
 import msgspec
 import nats.errors
 from nautilus_common import trips
+from nautilus_common.bus.api import ask_jetstream
 from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.bus.errors import BusUnreachable
+from nautilus_common.bus.recorded import NotRecorded, wait_recorded
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
 from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
-from nautilus_common.service import WHO, Who, decode_who
+from nautilus_common.process import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
 
 from services.replay.answers import AnswerLog
@@ -41,6 +43,8 @@ FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 0.1
+ASK_SECONDS = 0.3
+RECORD_SECONDS = 60.0
 
 
 class Replay:
@@ -183,11 +187,32 @@ class Replay:
                 subject = subjects.subject(self.job.env, subjects.trip(process))
                 with contextlib.suppress(nats.errors.Error):
                     await control.request(subject, trips.encode(trips.Close()), timeout=CLOSE_SECONDS)
-            if not self.job.keep:
-                await remove_streams(control, data, self.job.env)
+            if self.job.keep:
+                return
+            with contextlib.suppress(NotRecorded):  # nobody records: there is nothing to wait for
+                await self._wait_recorded(control)
+            await remove_streams(control, data, self.job.env)
         finally:
             await control.close()
             await data.close()
+
+    async def _wait_recorded(self, control: Connection) -> None:
+        """Let a recorder have everything before it is gone, where one is there."""
+        facts = await ask_jetstream(control, f"STREAM.INFO.{subjects.control_stream(self.job.env)}", {})
+        assert facts is not None, "a stream that is not there raises"
+        seconds = RECORD_SECONDS if await self._has_recorder(control) else 0.0
+        await wait_recorded(control, self.job.env, int(facts["state"]["last_seq"]), seconds)
+
+    async def _has_recorder(self, control: Connection) -> bool:
+        inbox = control.new_inbox()
+        subscription = await control.subscribe(inbox)
+        await control.publish(WHO, b"", reply=inbox)
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            while True:
+                message = await subscription.next_msg(timeout=ASK_SECONDS)
+                if message.data and "recorder" in decode_who(message.data).roles:
+                    return True
+        return False
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float, cpu: float) -> dict[str, Any]:
         digest = log.digest()

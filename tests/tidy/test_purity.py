@@ -17,11 +17,15 @@ PURE_NAMES = (
     "streams.py",
     "group.py",
     "hosting.py",
+    "live.py",
+    "live_log.py",
+    "live_run.py",
     "plan.py",
     "trips.py",
 )
 # A service that is mostly shell: only what decides is named here.
 PURE_OF_SHELLS = {
+    "data_gateway": ("config.py", "engine.py"),
     "replay": ("config.py", "scheduler.py"),
     "recorder": ("counts.py", "engine.py", "folds.py", "records.py", "state.py"),
 }

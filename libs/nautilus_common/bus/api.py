@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import nats.errors
 
 from nautilus_common.bus.errors import BusError, ServerUnfit, StreamConflict
@@ -17,6 +18,23 @@ API_SECONDS = 10.0
 
 _STREAM_NOT_FOUND = 10059
 _NOT_ENABLED = 10039
+
+
+class StreamFacts(msgspec.Struct, frozen=True):
+    """What the server says of a stream; `deleted`, the messages that are gone from its middle, only when asked for."""
+
+    created: str
+    messages: int
+    first_seq: int
+    last_seq: int
+    deleted: frozenset[int] = frozenset()
+
+    @classmethod
+    def of(cls, info: dict[str, Any]) -> StreamFacts:
+        """From the answer of STREAM.INFO."""
+        state = info["state"]
+        deleted = frozenset(state.get("deleted") or ())
+        return cls(info["created"], state["messages"], state["first_seq"], state["last_seq"], deleted)
 
 
 def address_of(connection: Client) -> str:
@@ -58,6 +76,24 @@ async def ask_jetstream(
         where=f"the {server} server" if server else subject,
         remedy=_remedies(error.get("err_code", 0)),
     )
+
+
+async def stream_facts(connection: Client, stream: str) -> StreamFacts | None:
+    """What the server says of a stream; None when there is none. Raises BusError."""
+    info = await ask_jetstream(connection, f"STREAM.INFO.{stream}", missing_ok=True)
+    return None if info is None else StreamFacts.of(info)
+
+
+async def stream_names(connection: Client) -> list[str]:
+    """Every stream that is there. Raises BusError."""
+    found: list[str] = []
+    while True:
+        answer = await ask_jetstream(connection, "STREAM.NAMES", {"offset": len(found)})
+        assert answer is not None
+        names = answer.get("streams") or []
+        found += names
+        if not names or len(found) >= answer["total"]:
+            return found
 
 
 def _without_jetstream(connection: Client) -> ServerUnfit:

@@ -11,7 +11,6 @@ When an entry is durable its records are also published one by one on their ordi
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import json
 from collections import deque
@@ -21,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 import nats.errors
 
+from nautilus_common.bus.newest import NoStream, find_newest
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.messages import subjects
 
@@ -131,6 +132,16 @@ class Publisher:
         return self._published
 
     @property
+    def number(self) -> int:
+        """The number of our last durable entry."""
+        return self._number
+
+    @property
+    def is_idle(self) -> bool:
+        """True when everything said is durable."""
+        return self._idle.is_set()
+
+    @property
     def waiting(self) -> int:
         """Records that are not yet on their way."""
         return self._records_waiting
@@ -162,11 +173,14 @@ class Publisher:
         self._raise()
         return self.last_sequence
 
+    async def ended(self) -> None:
+        """Return when nothing is published any more: it was closed, or `failure` says what has stopped it."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def close(self) -> None:
         """Stop without waiting for what is not durable: it will be said again."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
 
     def _raise(self) -> None:
         if self.failure is not None:
@@ -266,6 +280,11 @@ class Publisher:
     def _check_fence(self, found: Entry | None, entry: Entry) -> None:
         """The last entry under our name must be the one before ours: entries are numbered over all starts."""
         number = 0 if found is None else found.number
+        if found is None and entry.number > 1:
+            raise PublishError(
+                f"{self._stream} holds nothing of '{self._process}' any more, which had written {entry.number - 1} "
+                "entries: it was made anew, and what was folded from the old one does not go with it"
+            )
         if number != entry.number - 1:
             other = "nothing" if found is None else f"start {found.epoch}, entry {found.number}"
             raise FencedError(
@@ -281,28 +300,24 @@ class Publisher:
 
     async def _recover(self) -> Entry | None:
         """Ask the stream for our last entry, as often as it takes."""
-        request = json.dumps({"last_by_subj": self._subject}).encode()
-        while True:
-            try:
-                reply = await self._client.request(
-                    f"$JS.API.STREAM.MSG.GET.{self._stream}", request, timeout=ACK_SECONDS
-                )
-            except (nats.errors.Error, OSError, TimeoutError):
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            answer = json.loads(reply.data)
-            error = answer.get("error")
-            if error is None:
-                break
-            if error.get("err_code") == 10037:  # no message found: nothing was ever said under our name
-                self._last, self._number, self._published = 0, 0, {}
-                return None
-            if error.get("err_code") == 10059:
-                raise PublishError(f"there is no stream {self._stream}; fleet bus apply --env {self._env} makes it")
-            await asyncio.sleep(RETRY_SECONDS)
-        entry = decode_entry(base64.b64decode(answer["message"]["data"]))
-        self._last = int(answer["message"]["seq"])
-        self._number = entry.number
-        self._published = dict(entry.counts)
-        self.last_sequence = max(self.last_sequence, self._last)
+        try:
+            last, _, entry = await find_newest(
+                self._client, self._stream, self._subject, lambda data: read_entry(data, self._process)
+            )
+        except NoStream:
+            raise PublishError(
+                f"there is no stream {self._stream}; fleet bus apply --env {self._env} makes it"
+            ) from None
+        self._last = last
+        self._number, self._published = (0, {}) if entry is None else (entry.number, dict(entry.counts))
+        self.last_sequence = max(self.last_sequence, last)
         return entry
+
+
+def read_entry(data: bytes, process: str) -> Entry | None:
+    """The entry of `process` in `data`; None when it is none: somebody else has spoken under its name."""
+    try:
+        entry = decode_entry(data)
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError):
+        return None
+    return entry if entry.process == process else None

@@ -23,6 +23,9 @@ from nautilus_common.model.identifiers import Identifier
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/")
 _TOKEN = re.compile(r"(?:[A-Za-z0-9_/-]|%[0-9A-F]{2})+")
 
+RECORDED = "recorded"
+"""Questions whether the recorder has all of an environment, and its answers."""
+
 
 class SubjectError(ValueError):
     """A name that cannot be part of a channel, or a token that stands for no name."""

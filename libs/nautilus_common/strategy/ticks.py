@@ -26,6 +26,7 @@ V = TypeVar("V", Price, Quantity)
 
 SPARSE_MAX = 100_000  # distinct values kept; beyond it the table is forgotten and begun again
 DENSE_SPAN = 16_384
+FEW = 8
 
 _BAR_COLUMNS = ("open", "high", "low", "close", "volume", "ts_event", "ts_init")
 _AGGRESSORS = [AggressorSide(value) for value in range(3)]
@@ -52,11 +53,16 @@ class ValueTable(dict[int, Any], Generic[V]):
 
     def take(self, column: np.ndarray) -> list[V]:
         """The value objects of a column."""
+        if len(column) < FEW:  # as live: looking for the bounds would cost more than the objects
+            return self._take_few(column)
         low, high = int(column.min()), int(column.max())
         if high - low < min(DENSE_SPAN, 4 * len(column)):
             if low < self._low or high >= self._low + len(self._dense):
                 self._widen(low, high)
             return self._dense[column - self._low].tolist()  # type: ignore[no-any-return]
+        return self._take_few(column)
+
+    def _take_few(self, column: np.ndarray) -> list[V]:
         if len(self) > SPARSE_MAX:
             self.clear()
         return list(map(self.__getitem__, column.tolist()))

@@ -7,23 +7,33 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nautilus_fleet.errors import EXIT_OK, FleetError, NoDataError, UsageError, VerifyError
 
-CONNECT_SECONDS = 5.0
+if TYPE_CHECKING:
+    from services.recorder.config import RecorderConfig
+    from services.recorder.sink import Sink
+
+Results = dict[str, dict[str, Any]]
+Work = Callable[[Any, "list[Sink]", "RecorderConfig", str | None], Awaitable[Results]]
 DATABASES = ("postgres", "valkey")
 
 
-def rebuild(*, env: str | None = None, only: str | None = None, json_: bool = False) -> int:
+def rebuild(*, env: str | None = None, only: str | None = None, drop: str | None = None, json_: bool = False) -> int:
     """Drop what PostgreSQL and Valkey hold, fold the control stream again from its first message, and compare.
 
     Usage: fleet rebuild [--env ENV] [--only postgres|valkey] [--json]
+           fleet rebuild --drop ENV [--only postgres|valkey] [--json]
 
       --env ENV    this environment only; without it, every one that has a control stream
+      --drop ENV   remove what the databases hold of this environment, such as a replay whose results are not needed any
+                   more; its streams must be gone already
       --only NAME  this database only
-      --json       print one JSON object on stdout: {env: {database: {before, after, equal, differs, seconds}}}
+      --json       print one JSON object on stdout: {env: {database: {before, after, equal, differs, seconds}}}; with
+                   --drop {env: {database: what it held}}
 
     Exit code 3 when something came out otherwise than it was: counts, the head of the chain, or the content. The
     servers are those of FLEET_NATS_CONTROL, FLEET_POSTGRES and FLEET_VALKEY; where none of the last two is set, those
@@ -32,10 +42,15 @@ def rebuild(*, env: str | None = None, only: str | None = None, json_: bool = Fa
     Examples:
       fleet rebuild --env live
       fleet rebuild --only valkey --json
+      fleet rebuild --drop r-1f0c9a2e
     """
     if only is not None and only not in DATABASES:
         raise UsageError(f"no database {only!r}", remedy="write --only postgres or --only valkey")
-    done = asyncio.run(_rebuild(env, only))
+    if drop is not None:
+        if env is not None:
+            raise UsageError("--env and --drop at once", remedy="--env ENV folds again, --drop ENV removes")
+        return _print_removed(drop, asyncio.run(_with_databases(drop, only, _drop)), json_)
+    done = asyncio.run(_with_databases(env, only, _rebuild))
     if json_:
         print(json.dumps(done))
     else:
@@ -55,15 +70,15 @@ def rebuild(*, env: str | None = None, only: str | None = None, json_: bool = Fa
     return EXIT_OK
 
 
-async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any]]:
+async def _with_databases(env: str | None, only: str | None, work: Work) -> Results:
+    """Do `work` with the bus and the databases of the settings."""
+    from nautilus_common.bus.connection import connect
     from nautilus_common.settings import ProcessSettings, SettingsError
 
     from services.recorder.config import RecorderConfig
     from services.recorder.lane import LaneFailed
-    from services.recorder.rebuild import rebuild as fold_again
-    from services.recorder.shell import connect, control_envs, make_sinks
+    from services.recorder.recorder import make_sinks
     from services.recorder.sink import SinkAway, SinkRefused
-    from services.recorder.source import SourceAway
 
     try:
         settings = ProcessSettings.from_environ(("recorder",), {**_environment(), "FLEET_ENV": env or "live"})
@@ -75,19 +90,9 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
         raise UsageError(str(error)) from error
     client = None
     try:
-        client = await connect(settings.nats_control, "fleet rebuild", within_s=CONNECT_SECONDS)
-        there = await control_envs(client)
-        if not there or (env is not None and env not in there):
-            what = "no environment" if env is None else f"no environment {env!r}"
-            has = ", ".join(sorted(there)) or "none; start a stack, or name its bus in FLEET_NATS_CONTROL"
-            raise NoDataError(
-                f"{what} has a control stream", where=_place(settings.nats_control), remedy=f"there are: {has}"
-            )
-        done: dict[str, dict[str, Any]] = {}
-        for name in [env] if env is not None else sorted(there):
-            done[name] = {sink.name: await fold_again(client, name, sink, config, _progress) for sink in sinks}
-        return done
-    except (SinkAway, SinkRefused, SourceAway, LaneFailed) as error:
+        client = await connect(settings.nats_control, "fleet-rebuild")
+        return await work(client, sinks, config, env)
+    except (SinkAway, SinkRefused, LaneFailed) as error:
         raise FleetError(
             str(error), remedy="nothing is lost: the stream has it all; mend that and run it again"
         ) from error
@@ -96,6 +101,49 @@ async def _rebuild(env: str | None, only: str | None) -> dict[str, dict[str, Any
             await sink.close()
         if client is not None:
             await client.close()
+
+
+async def _rebuild(client: Any, sinks: list[Sink], config: RecorderConfig, env: str | None) -> Results:
+    from nautilus_common.bus.api import address_of
+
+    from services.recorder.rebuild import rebuild as fold_again
+    from services.recorder.recorder import control_envs
+
+    there = await control_envs(client)
+    if not there or (env is not None and env not in there):
+        what = "no environment" if env is None else f"no environment {env!r}"
+        has = ", ".join(sorted(there)) or "none; start a stack, or name its bus in FLEET_NATS_CONTROL"
+        raise NoDataError(f"{what} has a control stream", where=address_of(client), remedy=f"there are: {has}")
+    done: Results = {}
+    for name in [env] if env is not None else sorted(there):
+        done[name] = {sink.name: await fold_again(client, name, sink, config, _progress) for sink in sinks}
+    return done
+
+
+async def _drop(client: Any, sinks: list[Sink], config: RecorderConfig, env: str | None) -> Results:
+    from services.recorder.rebuild import drop
+    from services.recorder.recorder import control_envs
+
+    assert env is not None
+    if env in await control_envs(client):
+        raise UsageError(
+            f"{env} still has its control stream, from which a recorder folds it again",
+            remedy=f"fleet bus remove --env {env} removes its streams, if nobody needs them any more",
+        )
+    removed = await drop(env, sinks)
+    if not removed:
+        held = sorted({name for sink in sinks for name in await sink.envs()})
+        raise NoDataError(f"nothing is recorded of {env!r}", remedy=f"there are: {', '.join(held) or 'none'}")
+    return {env: removed}
+
+
+def _print_removed(env: str, removed: Results, json_: bool) -> int:
+    if json_:
+        print(json.dumps(removed))
+    else:
+        for database, held in removed[env].items():
+            print(f"{env} {database}: removed {held['records']:,} records, {held['orders']:,} orders")
+    return EXIT_OK
 
 
 def _environment() -> dict[str, str]:
@@ -109,11 +157,6 @@ def _environment() -> dict[str, str]:
         _, state = running_state(Path(environ.get("FLEET_PROJECT", ".")))
         environ |= state.environment
     return environ
-
-
-def _place(url: str) -> str:
-    """The address without user and password."""
-    return url.rpartition("@")[2].removeprefix("nats://")
 
 
 def _progress(database: str, place: int, end: int) -> None:

@@ -27,7 +27,7 @@ def up(
 
     Usage: fleet up [--together SERVICE,SERVICE ...] [--services SERVICE,...] [--project DIR] [--foreground] [--json]
 
-      --together     services that share one process, by commas; once for each group; `all` for one process of all
+      --together     services that share one process, by commas; once for each group; `all` for all engines in one
       --services     which services, by commas; `none` for the servers alone
       --project      the folder of the project (default: this one); data and logs go to .fleet/stack in it
       --foreground   stay, and show what happens; Ctrl-C stops everything

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 def verify(
     run: str,
     *,
+    live: bool = False,
+    env: str | None = None,
     over: Literal["process", "nats"] = "process",
     together: list[str] | None = None,
     block_rows: int | None = None,
@@ -29,14 +31,18 @@ def verify(
     """Run it again, in a fresh process or through separate ones over NATS, and compare digests byte for byte.
 
     Usage: fleet verify RUN [--over nats] [--together SERVICE,SERVICE ...] [--block-rows N] [--json]
+           fleet verify --live SESSION [--env ENV] [--json]
 
-      RUN            a run folder, or the id of a run under ./runs; over nats also a configuration
+      RUN            a run folder, or the id of a run under ./runs; over nats also a configuration; with --live the id
+                     of a live session
+      --live         go through a live session again, process by process, by the journals in its log
+      --env          the world of the session (FLEET_ENV, or live)
       --over nats    on a stack of its own: two nats-servers, a process for each engine
       --together     services that share one process, by commas; once for each group
       --block-rows   rows of market data in one message
       --json         print one JSON object on stdout: run_id, identical, digest, digest_again, first_difference;
                      over nats: run_id, equal, digest, digest_over_nats, first_difference, seconds,
-                     ticks_per_second, us_per_order, processes
+                     ticks_per_second, us_per_order, processes; live: session, equal, ended, seconds, processes
 
     Exit code 3 when the digests differ; the first event that differs is named.
 
@@ -44,6 +50,10 @@ def verify(
       fleet verify runs/ema-cross-7f3a9c12
       fleet verify examples/market_maker/backtest.toml --over nats --together risk,portfolio
     """
+    if live:
+        from nautilus_fleet.commands.verify_live import verify_live
+
+        return verify_live(run, env, json_)
     if over == "nats":
         return _verify_over_nats(run, together or [], block_rows, json_)
     if together or block_rows:

@@ -15,6 +15,8 @@ ROLES = ("execution_gateway", "risk", "portfolio", "strategy_host", "data_gatewa
 DEFAULT_SERVICES = ("execution_gateway", "risk", "portfolio", "strategy_host", "recorder")
 SERVERS = ("nats_control", "nats_data", "valkey", "postgres")
 TOGETHER_ALL = (("all",),)
+STANDS_ALONE = "recorder"
+"""It serves no engine: it reads what the others have said, and shares a process with none of them."""
 FILE_NAME = "fleet.toml"
 
 
@@ -75,12 +77,15 @@ def processes_of(services: Sequence[str], together: Sequence[Sequence[str]]) -> 
             raise UsageError(f"no service {service!r}", remedy=_did_you_mean(service, ROLES))
         if services.count(service) > 1:
             raise UsageError(f"service {service!r} is named twice", remedy=f"a second one needs a name: {service}.b")
-    groups = [tuple(services)] if tuple(map(tuple, together)) == TOGETHER_ALL else [tuple(g) for g in together if g]
+    engines = tuple(service for service in services if role_of(service) != STANDS_ALONE)
+    groups = [engines] if tuple(map(tuple, together)) == TOGETHER_ALL else [tuple(g) for g in together if g]
     group_of: dict[str, tuple[str, ...]] = {}
     for group in groups:
         for role in group:
             if role not in services:
                 raise UsageError(f"together: {role!r} is none of the services", remedy=_did_you_mean(role, services))
+            if role_of(role) == STANDS_ALONE and len(group) > 1:
+                raise UsageError(f"together: {role!r} is a process of its own", remedy="leave it out of together")
             if role in group_of:
                 raise UsageError(f"together: {role!r} is named twice", remedy="a service is in one process")
             group_of[role] = group

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from nautilus_common.bus.api import ask_jetstream
 from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.bus.errors import BusError
 from nautilus_common.bus.layout import apply_streams, layout_folder, remove_streams
+from nautilus_common.bus.recorded import NotRecorded, Recorded, decode_question, wait_recorded
 from nautilus_common.messages import subjects
 from nautilus_common.model.identifiers import AccountId, StrategyId, Venue
 
@@ -29,6 +31,7 @@ CHANNELS = {
     "trip": subjects.trip("risk+portfolio"),
     "progress": "progress",
     "ctl": "ctl.replay",
+    "recorded": subjects.RECORDED,
 }
 ENGINES = ("execution_gateway", "risk", "portfolio", "strategy_host")
 STREAMS = ("CREATE", "UPDATE", "DELETE", "PURGE")
@@ -148,6 +151,28 @@ async def test_a_call_of_a_replay_is_answered(servers: Servers) -> None:
     await risk.flush()
     assert (await replay.request("fleet.r-1.trip.risk", b"", timeout=2)).data == b"spoken"
     await risk.close()
+    await replay.close()
+
+
+async def test_a_replay_asks_the_recorder(servers: Servers) -> None:
+    recorder = await connect(servers[0].url_of("recorder"), "recorder")
+    replay = await connect(servers[0].url_of("replay"), "replay")
+    told = [Recorded(False, "postgres is away"), Recorded(True), Recorded(False, "it has failed", is_final=True)]
+    asked = []
+
+    async def answer(message: object) -> None:
+        asked.append(decode_question(message.data))  # type: ignore[attr-defined]
+        await message.respond(msgspec.msgpack.encode(told.pop(0)))  # type: ignore[attr-defined]
+
+    with pytest.raises(NotRecorded, match="no recorder is there"):
+        await wait_recorded(replay, "r-1", 17, 1.0)
+    await recorder.subscribe("fleet.*.recorded", cb=answer)
+    await recorder.flush()
+    await wait_recorded(replay, "r-1", 17, 10)
+    with pytest.raises(NotRecorded, match="r-1 is not recorded up to message 18 of its control stream: it has failed"):
+        await wait_recorded(replay, "r-1", 18, 10)
+    assert asked == [17, 17, 18]
+    await recorder.close()
     await replay.close()
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 import pytest
-from nautilus_common.servers import NatsServer
+from nautilus_common.bus.connection import connect
+from nautilus_common.bus.layout import apply_streams
+from nautilus_common.bus.recorded import NotRecorded, wait_recorded
 
-from services.recorder.shell import Recorder
+from services.recorder.recorder import Recorder
+from tests.integration.bus.conftest import ConfiguredServer
 from tests.integration.recorder.worlds import (
     Recording,
     Servers,
@@ -24,8 +26,8 @@ from tests.integration.recorder.worlds import (
 )
 from tests.recorded import Logs, recorded_run
 
-RUN = Logs().write(recorded_run(seed=4, rows=250).payloads)
-DIGEST = recorded_run(seed=4, rows=250).digest
+RUN = Logs().write(recorded_run(seed=5, rows=150).payloads)
+DIGEST = recorded_run(seed=5, rows=150).digest
 
 
 async def check(world: World, recorder: Recorder, last: int) -> None:
@@ -39,34 +41,28 @@ async def check(world: World, recorder: Recorder, last: int) -> None:
     assert lanes["valkey"]["records"] == lanes["postgres"]["records"] == len(RUN)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_the_recorder_is_killed_again_and_again(shared: Servers, seed: int, tmp_path: Any) -> None:
-    random = Random(seed)
-    env = f"killed-{seed}"
-    async with World(shared, env) as world:
-        limits = {"FLEET_RECORDER_BATCH_RECORDS": "25", "FLEET_RECORDER_MARKET": "0"}
-        process = await recording(shared, env, tmp_path, **limits)
-        kills = 0
+async def test_the_recorder_is_killed_again_and_again(shared: Servers, tmp_path: Any) -> None:
+    random = Random(1)
+    async with World(shared, "killed") as world:
+        limits = {"FLEET_RECORDER_BATCH_MESSAGES": "25", "FLEET_RECORDER_MARKET": "0"}
+        process = await recording(shared, "killed", tmp_path, **limits)
         try:
-            for start in range(0, len(RUN), 300):
-                last = await world.publish(RUN[start : start + 300])
+            for start in range(0, len(RUN), len(RUN) // 5):
+                last = await world.publish(RUN[start : start + len(RUN) // 5])
                 await asyncio.sleep(random.uniform(0.0, 0.15))
-                if random.random() < 0.6:
-                    process.kill()
-                    process.wait()
-                    kills += 1
-                    process = await recording(shared, env, tmp_path, **limits)
+                process.kill()
+                process.wait()
+                process = await recording(shared, "killed", tmp_path, **limits)
         finally:
             process.kill()
             process.wait()
-        assert kills > 3
-        async with Recording(shared.settings(), env) as recorder:
+        async with Recording(shared.settings(), "killed") as recorder:
             await check(world, recorder, last)
 
 
 async def test_postgres_away_then_back(own: Servers) -> None:
     async with World(own, "pg") as world:
-        limits = {"batch_records": 50, "backlog_records": 500}
+        limits = {"batch_messages": 50, "backlog_messages": 500}
         async with Recording(own.settings(), "pg", **limits) as recorder:
             await recorder.caught_up("pg", await world.publish(RUN[:1000]))
             own.postgres.kill()
@@ -78,19 +74,20 @@ async def test_postgres_away_then_back(own: Servers) -> None:
             assert recorder.status()["state"] == "waiting"
             assert "PostgreSQL: " in stopped["detail"]
             assert stopped["backlog_full"]
-            assert 500 <= stopped["backlog_records"] <= 1_500  # the bound, and at most one read beyond it
+            assert 500 <= stopped["backlog_messages"] <= 550  # the bound, and what is being committed
             assert stopped["records"] == 1000
             assert lane(recorder, "valkey")["state"] == "ready"
-            await eventually(lambda: recorder.status()["lag"] == len(RUN) - 1000, "the lag shows it")
+            await recorder.look()
+            assert recorder.status()["lag"] == len(RUN) - 1000
             own.postgres.start()
             await check(world, recorder, last)
             assert recorder.status()["state"] == "ready"
 
 
 async def test_postgres_is_killed_while_it_writes(own: Servers) -> None:
-    async with World(own, "pgkill") as world, Recording(own.settings(), "pgkill", batch_records=20) as recorder:
-        for start in range(0, len(RUN), 500):
-            last = await world.publish(RUN[start : start + 500])
+    async with World(own, "pgkill") as world, Recording(own.settings(), "pgkill", batch_messages=20) as recorder:
+        for start in range(0, len(RUN), 1000):
+            last = await world.publish(RUN[start : start + 1000])
             await eventually(lambda start=start: lane(recorder, "postgres")["records"] > start, "it writes")
             own.postgres.kill()
             own.postgres.start()
@@ -98,7 +95,7 @@ async def test_postgres_is_killed_while_it_writes(own: Servers) -> None:
 
 
 async def test_valkey_away_and_its_data_lost(own: Servers) -> None:
-    limits = {"batch_records": 50, "backlog_records": 300}
+    limits = {"batch_messages": 50, "backlog_messages": 300}
     async with World(own, "vk") as world, Recording(own.settings(), "vk", **limits) as recorder:
         await recorder.caught_up("vk", await world.publish(RUN[:1000]))
         own.valkey.kill()
@@ -112,9 +109,9 @@ async def test_valkey_away_and_its_data_lost(own: Servers) -> None:
 
 
 async def test_the_bus_is_killed_while_it_is_read(own: Servers) -> None:
-    async with World(own, "bus") as world, Recording(own.settings(), "bus", batch_records=100) as recorder:
-        for start in range(0, len(RUN), 700):
-            last = await world.publish(RUN[start : start + 700])
+    async with World(own, "bus") as world, Recording(own.settings(), "bus", batch_messages=100) as recorder:
+        for start in range(0, len(RUN), 1000):
+            last = await world.publish(RUN[start : start + 1000])
             before = world.client.stats["reconnects"]
             own.nats.kill()
             own.nats.start()
@@ -144,20 +141,25 @@ async def test_the_recorder_starts_before_its_servers(own: Servers) -> None:
                 await recorder.caught_up("later", await later.publish(RUN[:10]))
 
 
-async def test_every_environment_is_found_and_let_go(shared: Servers, tmp_path: Any) -> None:
-    """FLEET_ENV=*: as streams come and go; SIGTERM commits what was read."""
-    process = start_process(shared, "*", tmp_path, FLEET_RECORDER_MARKET="0")
+async def test_replays_are_found_and_let_go(shared: Servers, tmp_path: Any) -> None:
+    """Beside FLEET_ENV, as streams come and go; SIGTERM commits what was read."""
+    process = start_process(shared, "live", tmp_path, FLEET_RECORDER_MARKET="0")
+    log = tmp_path / "recorder.log"
     try:
-        async with World(shared, "r-first") as first, World(shared, "r-second") as second:
+        async with World(shared, "r-first") as first, World(shared, "r-second") as second, World(shared, "other"):
             ends = await asyncio.gather(first.publish(RUN[:500]), second.publish(RUN))
-            async with Recording(shared.settings(only="postgres"), batch_records=1) as reader:
-                await eventually(lambda: reached(reader, "r-first", ends[0]), "the first is recorded")
-                await eventually(lambda: reached(reader, "r-second", ends[1]), "the second is recorded")
-                await first.client.jetstream().delete_stream(first.stream)
-                log = tmp_path / "recorder.log"
-                await eventually(lambda: "closed r-first" in log.read_text(), "the first is closed")
-                await second.client.jetstream().delete_stream(second.stream)
-                await eventually(lambda: "closed r-second" in log.read_text(), "the second is closed")
+            await wait_recorded(first.client, "r-first", ends[0], 20)
+            await wait_recorded(first.client, "r-second", ends[1], 20)
+            with pytest.raises(NotRecorded, match="recorder records live and replays"):
+                await wait_recorded(first.client, "other", 1, 20)
+            with pytest.raises(NotRecorded, match=r"postgres is at 500 \(ready\); valkey is at 500 \(ready\)"):
+                await wait_recorded(first.client, "r-first", 501, 2.5)
+            for world in (first, second):
+                await first.client.jetstream().delete_stream(world.stream)
+                await eventually(lambda world=world: f"closed {world.env}" in log.read_text(), "it is closed")
+            with pytest.raises(NotRecorded, match="there is no stream CTL_r-first"):
+                await wait_recorded(first.client, "r-first", 1, 0.5)
+            assert "recording other" not in log.read_text()
         assert alive(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -185,14 +187,26 @@ async def test_sigterm_commits_what_was_read(shared: Servers, tmp_path: Any) -> 
             process.wait()
 
 
-async def test_a_bus_with_a_password(tmp_path: Any, shared: Servers) -> None:
-    """The address may hold user and password."""
-    secret = 'authorization { user: fleet, password: "s3cret" }'
-    with NatsServer(tmp_path / "nats", config_extra=secret) as server:
-        url = server.url.replace("nats://", "nats://fleet:s3cret@")
-        settings = replace(shared.settings(only="valkey"), nats_control=url)
-        async with Recording(settings, "secret") as recorder:
-            await eventually(lambda: "there is no stream CTL_secret" in recorder.status()["detail"], "it is let in")
+async def test_the_recorders_own_permissions_are_enough(tmp_path: Any, shared: Servers) -> None:
+    """The control server as it is shipped; each speaks as its own user."""
+    with ConfiguredServer(tmp_path / "control", "control") as server:
+        more = {"FLEET_NATS_CONTROL": server.url_of("recorder"), "FLEET_NATS_DATA": server.url_of("recorder")}
+        process = start_process(shared, "live", tmp_path, FLEET_RECORDER_MARKET="0", **more)
+        admin, replay = [await connect(server.url_of(role), "test") for role in ("fleet", "replay")]
+        try:
+            await apply_streams(admin, admin, "r-allowed")
+            for channel, data in RUN[:50]:
+                await admin.publish(f"fleet.r-allowed.{channel}", data)
+            await admin.flush()
+            await wait_recorded(replay, "r-allowed", 50, 20)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0
+            assert "ermissions" not in (tmp_path / "recorder.log").read_text()
+        finally:
+            process.kill()
+            process.wait()
+            await admin.close()
+            await replay.close()
 
 
 def lane(recorder: Recorder, name: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Process:
             "FLEET_POSTGRES": settings.postgres or "",
             "FLEET_VALKEY": settings.valkey or "",
             "FLEET_HOME": str(home),
-            "FLEET_ENV": "*",
+            "FLEET_ENV": "first",
             **environ,
         }
         self.log = home / "log"
@@ -103,7 +103,7 @@ async def test_it_records_every_world_and_says_so(shared: Servers, start: Callab
 
 
 async def test_while_a_database_is_away_it_is_not_ready(own: Servers, start: Callable[..., Process]) -> None:
-    process = start(own, FLEET_RECORDER_MARKET="0")
+    process = start(own, FLEET_ENV="away", FLEET_RECORDER_MARKET="0")
     async with World(own, "away") as world:
         await world.publish(RUN[:10])
         eventually(lambda: "away" in process.status().get("envs", []), "it has found the world")
@@ -132,4 +132,4 @@ def test_it_has_a_process_of_its_own() -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "libs"), str(ROOT)])}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "the recorder has a process of its own" in done.stderr
+    assert "the recorder is a process of its own" in done.stderr

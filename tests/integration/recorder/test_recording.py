@@ -16,7 +16,7 @@ from nautilus_common.settings import SettingsError
 from services.recorder.audit import read_journal
 from services.recorder.lane import LaneFailed
 from services.recorder.migrations import Migration, MigrationError, load_migrations, migrate
-from services.recorder.shell import Recorder
+from services.recorder.recorder import Recorder
 from tests.integration.recorder.worlds import Recording, Servers, World, eventually
 from tests.recorded import Logs, entry, recorded_run
 
@@ -39,7 +39,7 @@ async def test_all_that_was_said_is_in_both(shared: Servers) -> None:
         assert digests["digest"] == recorded_run().digest
         assert digests["records"] == len(RUN)
         status = recorder.status()
-        assert (status["state"], status["envs"]) == ("ready", ["whole"])
+        assert (status["state"], recorder.envs, list(status["worlds"])) == ("ready", ["whole"], ["whole"])
         assert status["last_message_ns"] > 0
         await check_hot(shared, recorder, "whole", last)
 
@@ -213,7 +213,7 @@ async def test_what_the_stream_deleted_is_passed(shared: Servers) -> None:
 
 async def test_two_recorders_of_one_environment_write_once(shared: Servers) -> None:
     async with World(shared, "two") as world:
-        small = {"batch_records": 20}
+        small = {"batch_messages": 20}
         async with (
             Recording(shared.settings(), "two", **small) as one,
             Recording(shared.settings(), "two", **small) as other,
@@ -246,7 +246,7 @@ async def test_environments_do_not_touch_each_other(shared: Servers) -> None:
 async def test_only_so_many_closed_orders_stay_in_valkey(shared: Servers) -> None:
     async with World(shared, "few") as world:
         settings = shared.settings(only="valkey")
-        async with Recording(settings, "few", closed_orders=5, batch_records=10) as recorder:
+        async with Recording(settings, "few", closed_orders=5, batch_messages=10) as recorder:
             await recorder.caught_up("few", await world.publish(RUN))
         client = await hot(shared)
         try:

@@ -7,18 +7,19 @@ import shutil
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import nats
 import psutil
+from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.servers import NatsServer, Postgres, Server, Valkey
 from nautilus_common.servers.children import start_child
 from nautilus_common.settings import ProcessSettings
 
 from services.recorder.audit import ChainReport, verify_chain
 from services.recorder.config import RecorderConfig
-from services.recorder.shell import Recorder
+from services.recorder.recorder import Recorder
 from tests.integration.processes import ENVIRONMENT, ROOT
 
 SECONDS = 30.0
@@ -102,12 +103,7 @@ class World:
         self.client: Any = None
 
     async def __aenter__(self) -> World:
-        async def quiet(error: Exception) -> None:
-            return None
-
-        self.client = await nats.connect(
-            self.servers.nats.url, reconnect_time_wait=0.05, max_reconnect_attempts=-1, error_cb=quiet
-        )
+        self.client = await connect(self.servers.nats.url, "test")
         await self.make()
         return self
 
@@ -134,17 +130,23 @@ class Recording:
     """A recorder in this process, with `env` open."""
 
     def __init__(self, settings: ProcessSettings, *envs: str, **limits: Any) -> None:
-        self.recorder = Recorder(settings, RecorderConfig(**{"market": False, **limits}))
+        own = replace(settings, env=envs[0] if envs else settings.env)
+        self.recorder = Recorder(own, RecorderConfig(**limits))
+        self._url = settings.nats_control
         self._envs = envs
+        self._client: Connection | None = None
 
     async def __aenter__(self) -> Recorder:
-        await self.recorder.start()
+        self._client = await connect(self._url, "recorder")
+        await self.recorder.start(self._client)
         for env in self._envs:
             await self.recorder.open(env)
         return self.recorder
 
     async def __aexit__(self, *failure: object) -> None:
         await self.recorder.stop()
+        assert self._client is not None
+        await self._client.close()
 
 
 def forget(server: Server) -> None:

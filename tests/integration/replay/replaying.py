@@ -17,6 +17,15 @@ from nautilus_fleet.strategies import load_strategies
 
 ROOT = Path(__file__).resolve().parents[3]
 MAKERS = "examples/market_maker/backtest.toml"
+# Two hours of the market makers, closer to the market: 1,224 orders.
+SHORT = (
+    "data.sample={seed=7,days=1}",
+    "run.end=2024-01-01T02:00:00Z",
+    "strategies.0.params.half_spread=100",
+    "strategies.0.params.move=100",
+    "strategies.1.params.half_spread=1",
+    "strategies.1.params.move=2",
+)
 _NUMBERS = itertools.count(1)
 
 

@@ -15,9 +15,7 @@ from nautilus_fleet.stack.local import LocalStack
 
 from tests.integration.processes import eventually
 from tests.integration.replay.conftest import fleet
-from tests.integration.replay.replaying import MAKERS, backtest_digest, load, replay
-
-SHORT = ("data.sample={seed=7,days=1}", "strategies.0.params.move=40000", "strategies.1.params.move=180")
+from tests.integration.replay.replaying import MAKERS, SHORT, backtest_digest, load, replay
 
 
 @pytest.mark.parametrize(
@@ -49,7 +47,7 @@ def test_the_replay_itself_dies_and_goes_on(stack: LocalStack) -> None:
         if what.get("stage") == "run" and len(pids) < 4:
             os.kill(pids[-1], signal.SIGKILL)
 
-    result = replay(stack, load(MAKERS, *SHORT), on_pid=pids.append, on_progress=kill_soon)
+    result = replay(stack, load(MAKERS, *SHORT), block_rows=100, on_pid=pids.append, on_progress=kill_soon)
     assert result["digest"] == backtest_digest(MAKERS, SHORT)
     assert result["restarts"] == len(pids) - 1 >= 2
 
@@ -69,7 +67,7 @@ def test_a_server_dies(stack: LocalStack, victim: str) -> None:
             died.set()
 
     before = stack.restarts(victim)
-    result = replay(stack, load(MAKERS, *SHORT), on_progress=kill_now_and_then)
+    result = replay(stack, load(MAKERS, *SHORT), block_rows=100, on_progress=kill_now_and_then)
     assert result["digest"] == backtest_digest(MAKERS, SHORT)
     assert died.is_set()
     assert stack.restarts(victim) == before + 3 - kills
@@ -85,7 +83,7 @@ def test_a_stopped_process_is_waited_for(stack: LocalStack) -> None:
             stack.pause("risk")
             threading.Timer(2.0, stack.resume, ("risk",)).start()
 
-    result = replay(stack, load(MAKERS, *SHORT), on_progress=stop_once)
+    result = replay(stack, load(MAKERS, *SHORT), block_rows=100, on_progress=stop_once)
     assert stopped.is_set()
     assert result["digest"] == backtest_digest(MAKERS, SHORT)
 
@@ -105,7 +103,7 @@ def test_a_process_without_its_snapshots_is_sent_everything(tmp_path: Path, monk
                     path.unlink()
                 stack.kill("risk")
 
-        result = replay(stack, load(MAKERS, *SHORT), on_progress=lose)
+        result = replay(stack, load(MAKERS, *SHORT), block_rows=100, on_progress=lose)
     assert lost.is_set(), "no snapshot was written"
     assert result["digest"] == backtest_digest(MAKERS, SHORT)
 

@@ -10,7 +10,7 @@ from nautilus_common.journal import read_records
 from nautilus_fleet.stack.local import LocalStack
 
 from tests.integration.replay.conftest import fleet
-from tests.integration.replay.replaying import MAKERS, backtest_digest, load, replay
+from tests.integration.replay.replaying import MAKERS, SHORT, backtest_digest, load, replay
 
 CASES = (
     "usdjpy_ema_cross/backtest.toml",
@@ -20,7 +20,6 @@ CASES = (
     "audusd_parity/backtest.toml",
     "cash_margin_parity/backtest.toml",
 )
-SHORT = ("data.sample={seed=7,days=1}", "strategies.0.params.move=20000", "strategies.1.params.move=90")
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -82,8 +81,8 @@ def test_several_side_by_side(stack: LocalStack) -> None:
 
 def test_delays_on_every_delivery(tmp_path: Path) -> None:
     """0 to 20 ms, drawn anew for each message, change nothing but the time it takes."""
-    few = (*SHORT[:1], "strategies.0.params.move=90000", "strategies.1.params.move=500")
+    config = "examples/sample/backtest.toml"
     with fleet(tmp_path, extra={"FLEET_TEST_DELAY_MS": "0-20"}) as stack:
-        result = replay(stack, load(MAKERS, *few))
-    assert result["digest"] == backtest_digest(MAKERS, few)
-    assert result["events"] > 500
+        result = replay(stack, load(config))
+    assert result["digest"] == backtest_digest(config)
+    assert result["events"] > 800

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from nautilus_common.bus.reader import Item
 from nautilus_common.messages.commands import CarryOutHeld
 from nautilus_common.messages.events import OrderAccepted, OrderFilled
 from nautilus_common.model.currencies import USD
@@ -26,7 +27,7 @@ from nautilus_common.model.values import Money, Price, Quantity
 from services.recorder.counts import UNREAD_MAX
 from services.recorder.engine import RecorderEngine, StreamGap
 from services.recorder.records import RECORDS_MAX, WHOLE
-from services.recorder.state import GENESIS, Batch, Item, Place
+from services.recorder.state import GENESIS, Batch, Place
 from tests.recorded import entry, items
 
 INSTRUMENT = InstrumentId.from_str("AUD/USD.SIM")

@@ -22,8 +22,10 @@ def test_a_group_is_one_process_named_for_its_roles() -> None:
     ]
 
 
-def test_all_is_one_process_of_all() -> None:
-    assert list(processes_of(DEFAULT_SERVICES, [["all"]])) == ["+".join(DEFAULT_SERVICES)]
+def test_all_is_one_process_of_all_engines() -> None:
+    engines = [service for service in DEFAULT_SERVICES if service != "recorder"]
+    assert list(processes_of(DEFAULT_SERVICES, [["all"]])) == ["+".join(engines), "recorder"]
+    assert list(processes_of(["recorder"], [["all"]])) == ["recorder"]
 
 
 def test_a_second_host_has_a_name_of_its_own() -> None:
@@ -37,6 +39,7 @@ def test_a_second_host_has_a_name_of_its_own() -> None:
         (["risk", "risk"], [], "'risk' is named twice"),
         (["risk"], [["risk", "portfolio"]], "'portfolio' is none of the services"),
         (["risk", "risk.b"], [["all"]], "risk+risk.b serves a role twice"),
+        (["risk", "recorder"], [["risk", "recorder"]], "'recorder' is a process of its own"),
         (["risk", "portfolio"], [["risk"], ["portfolio", "risk"]], "'risk' is named twice"),
     ],
 )
