@@ -139,6 +139,7 @@ def plan(name: str, tag: str = "000", **params: Any) -> StrategyPlan:
 def write_job(folder: Path, columns: Columns, hosts: Hosts, env: str, **options: Any) -> Path:
     """The folder of a replay over quotes: columns as `quotes` makes them."""
     from nautilus_common.plan import HostPlan
+
     from services.replay.config import Job, Source
     from services.replay.config import write_job as write
 

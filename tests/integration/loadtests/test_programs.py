@@ -1,4 +1,4 @@
-"""The programs of the load tests over processes, at sizes that take seconds: they measure what they say. No goal is asked.
+"""The programs of the load tests over processes, at sizes that take seconds: they measure what they say. No goal asked.
 
 What a run must be is asserted by the programs themselves: every order filled, every message read back, the digest that
 of the run in one process. A program that finds otherwise ends with 1.
