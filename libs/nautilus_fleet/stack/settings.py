@@ -12,7 +12,7 @@ import msgspec
 from nautilus_fleet.errors import UsageError
 
 ROLES = ("execution_gateway", "risk", "portfolio", "strategy_host", "data_gateway", "replay", "recorder")
-DEFAULT_SERVICES = ("execution_gateway", "risk", "portfolio", "strategy_host", "recorder")
+DEFAULT_SERVICES = ("execution_gateway", "risk", "portfolio", "strategy_host", "data_gateway", "recorder")
 SERVERS = ("nats_control", "nats_data", "valkey", "postgres")
 TOGETHER_ALL = (("all",),)
 STANDS_ALONE = "recorder"
