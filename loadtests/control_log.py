@@ -57,7 +57,7 @@ async def _measure(sync_always: bool, messages: int, alone: int) -> Figures:
         figures = await _say_all(publisher, messages)
         latencies = [await _say_one(publisher, messages + number) for number in range(1, alone + 1)]
         await publisher.close()
-        figures["entries"], read = await _read(client, messages)
+        figures["entries"], read = await read_log(client, messages)
         figures["messages_per_entry"] = round(messages / figures["entries"], 1)
         await client.close()
         await other.close()
@@ -70,11 +70,11 @@ async def _measure(sync_always: bool, messages: int, alone: int) -> Figures:
 
 
 async def _say_all(publisher: Any, messages: int) -> Figures:
-    payload = _message()
+    payload = message()
     started, cpu = perf_counter(), process_time()
     for first in range(1, messages + 1, BURST):
         turn = range(first, min(first + BURST, messages + 1))
-        publisher.say([_record(seq, payload) for seq in turn], [], first)
+        publisher.say([record(seq, payload) for seq in turn], [], first)
         await publisher.drained()
         await asyncio.sleep(0)  # as a process does between two turns
     await publisher.flush()
@@ -89,23 +89,24 @@ async def _say_all(publisher: Any, messages: int) -> Figures:
 
 async def _say_one(publisher: Any, seq: int) -> int:
     started = perf_counter_ns()
-    publisher.say([_record(seq, _message())], [], seq)
+    publisher.say([record(seq, message())], [], seq)
     await publisher.flush()
     return perf_counter_ns() - started
 
 
-def _message() -> dict[str, object]:
+def message() -> dict[str, object]:
     """Something of the size of an order event."""
     return {"type": "OrderAccepted", "client_order_id": "O-1", "padding": "x" * 250}
 
 
-def _record(seq: int, message: dict[str, object]) -> tuple[int, int, str, bytes]:
+def record(seq: int, message: dict[str, object]) -> tuple[int, int, str, bytes]:
+    """Message number `seq` of an engine, as a publisher takes it."""
     import msgspec
 
     return RANK, seq, CHANNEL, msgspec.msgpack.encode(((seq, 0, 0, 0, 1, RANK, seq), CHANNEL, message))
 
 
-async def _read(client: Any, messages: int) -> tuple[int, list[int]]:
+async def read_log(client: Any, messages: int) -> tuple[int, list[int]]:
     """How many entries hold the first `messages`, and the numbers of all messages."""
     import msgspec
     from nautilus_common.bus.publisher import decode_entry

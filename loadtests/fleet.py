@@ -22,7 +22,7 @@ import psutil
 
 from loadtests import market
 from loadtests.measure import Figures
-from loadtests.process import ROOT
+from loadtests.process import ROOT, environment
 
 if TYPE_CHECKING:
     from nautilus_common.plan import StrategyPlan
@@ -104,8 +104,8 @@ class Fleet:
         env = f"r-{os.getpid()}-{self._replays}"
         folder = write_job(self.folder / env, columns, hosts, env=env, **job)
         before = self.cpu_seconds()
-        environment = {**self.stack.environment(), "FLEET_LOG_LEVEL": "WARNING", **(environ or {})}
-        result = drive(folder, environment, on_progress or _ignore)
+        settings = {**environment(), **self.stack.environment(), "FLEET_LOG_LEVEL": "WARNING", **(environ or {})}
+        result = drive(folder, settings, on_progress or _ignore)
         after = self.cpu_seconds()
         cpu = {name: round(after[name] - before.get(name, 0.0), 3) for name in after}
         cpu["replay"] = result["cpu_seconds"]
@@ -126,19 +126,20 @@ def quotes(count: int) -> Columns:
     return long
 
 
-def plan(name: str, **params: Any) -> StrategyPlan:
-    """A strategy of `fleet_strategies` on the instrument of the market."""
+def plan(name: str, tag: str = "000", **params: Any) -> StrategyPlan:
+    """A strategy of `fleet_strategies` on the instrument of the market; `tag` makes its id unique in a run."""
     from nautilus_common.plan import StrategyPlan
 
     from loadtests.workloads import INSIDE_BARS, INSTRUMENT
 
     own = {"bar_type": INSIDE_BARS} if name == "Bars" else {"instrument_id": INSTRUMENT}
-    return StrategyPlan(f"{STRATEGIES}:{name}", {**own, **params})
+    return StrategyPlan(f"{STRATEGIES}:{name}", {**own, **params}, default_tag=tag)
 
 
 def write_job(folder: Path, columns: Columns, hosts: Hosts, env: str, **options: Any) -> Path:
     """The folder of a replay over quotes: columns as `quotes` makes them."""
     from nautilus_common.plan import HostPlan
+
     from services.replay.config import Job, Source
     from services.replay.config import write_job as write
 

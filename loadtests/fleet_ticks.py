@@ -35,7 +35,9 @@ def rows(options: argparse.Namespace) -> Iterator[Row]:
                 figures = program.median([_measure(fleet, name, count) for _ in range(options.repeat)])
                 goals = (Goal("ticks_per_s", goal, at_least=True),)
                 notes = ("cpu_ns_per_tick", "ticks_per_s_of_two_cores")
-                yield Row(f"TICKS_{name.upper()}", f"{title}; {topology}", {**figures, "topology": topology}, goals, notes)
+                yield Row(
+                    f"TICKS_{name.upper()}", f"{title}; {topology}", {**figures, "topology": topology}, goals, notes
+                )
 
 
 def _measure(fleet: Fleet, name: str, count: int) -> Figures:

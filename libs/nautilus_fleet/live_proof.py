@@ -5,6 +5,7 @@ No process of the fleet is needed, only the two streams and the strategies' file
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -85,7 +86,7 @@ async def find_session(servers: Servers, name: str) -> tuple[Session, int, bool]
     return found[name]
 
 
-async def messages(servers: Servers, filters: tuple[str, ...], start: int = 1) -> Any:
+async def messages(servers: Servers, filters: tuple[str, ...], start: int = 1) -> AsyncIterator[tuple[int, str, bytes]]:
     """(sequence, subject, data) of what is in the control stream now."""
     import json
 
@@ -108,7 +109,7 @@ async def messages(servers: Servers, filters: tuple[str, ...], start: int = 1) -
     try:
         while True:
             item = await reader.take()
-            yield item
+            yield item.sequence, item.subject, item.data
             if item.sequence >= last:
                 return
     finally:

@@ -143,8 +143,7 @@ def test_commands_exist(name: str) -> None:
 @pytest.mark.parametrize("name", OURS)
 def test_settings_can_be_read_and_name_the_right_user(name: str) -> None:
     values = environment(name)
-    every = values
-    settings = ProcessSettings.from_environ((name,), every)
+    settings = ProcessSettings.from_environ((name,), values)
     user = "fleet" if name == "bus" else name
     passwords = COMPOSE["x-passwords"]
     password = filled(passwords[f"FLEET_NATS_PASSWORD_{user.upper()}"])

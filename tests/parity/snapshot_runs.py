@@ -88,9 +88,10 @@ class Staged:
         place = partial(Place, before_call=self._before_call)
         run.gateways = [place(gateway) for gateway in run.gateways]
         run.portfolio, run.risk, run.host = place(run.portfolio), place(run.risk), place(run.host)
+        run.hosts = [run.host]
         self.places: list[Place] = [*run.gateways, run.portfolio, run.risk, run.host]
         self.bus = MemoryBus(run.log)
-        run._subscribe(self.bus)
+        run._subscribe(self.bus, self.places)
         if apart:
             hear_everything(run, self.bus)
         run.scheduler = Scheduler(self.places, self.bus, run.scheduler._sources, run._on_feed)
@@ -241,8 +242,8 @@ class TwoHalves:
     def _scheduler(self) -> Stepped:
         run = self.run
         run.log = self.log
-        run._subscribe(self.bus)
         engines = [*run.gateways, run.portfolio, run.risk, run.host]
+        run._subscribe(self.bus, engines)
         return Stepped(engines, self.bus, run.scheduler._sources, self._on_feed)
 
     def _on_feed(self, block: Any) -> None:
@@ -270,6 +271,7 @@ class TwoHalves:
         assert data is not None
         engines, heap, remembered, self.blocks, records = snapshot.load(data)
         run.gateways, run.portfolio, run.risk, run.host = engines
+        run.hosts = [run.host]
         for source, count in zip(run.scheduler._sources, self.blocks, strict=True):
             for _ in range(count):
                 next(source)

@@ -110,8 +110,8 @@ async def test_a_gap_is_a_quarantine(world: Servers, start: Start) -> None:
         entry = Entry("risk", "by hand", number, {}, [], [], session.ts)
         await world.control.request(log_subject(world.env, ("risk",), "risk"), msgspec.msgpack.encode(entry))
         await until(lambda expected=expected: others[0].health.state == expected, f"{expected} after entry {number}")
-    assert "risk: entry 3 (message" in others[0].health.detail
-    assert "comes after entry 1" in others[0].health.detail
+    assert "risk: entry 3 (message" in others[0].health.status()["detail"]
+    assert "comes after entry 1" in others[0].health.status()["detail"]
     said = await ask_progress(world, "execution_gateway")
     assert said is not None
     assert "comes after entry 1" in said.failure
@@ -181,7 +181,7 @@ async def test_a_stream_that_was_made_anew_is_a_quarantine(
     await apply_streams(world.control, world.data, world.env)
     await until(lambda: all(p.health.state == "failed" for p in processes[:4]), "every process to stop", 30)
     for process in processes[:4]:
-        detail = process.health.detail
+        detail = process.health.status()["detail"]
         assert f"{stream}_{world.env}" in detail
         assert "made anew" in detail or "there is no stream" in detail
 
@@ -192,7 +192,7 @@ async def test_a_strategy_that_fails_ends_its_process_s_part(world: Servers, sta
     session = await open_session(world, plan, FEED)
     host = processes[3]
     await until(lambda: host.health.state == "failed", "the failure")
-    assert "RuntimeError: the third beat" in host.health.detail
+    assert "RuntimeError: the third beat" in host.health.status()["detail"]
     assert [p.health.state for p in processes[:3]] == ["ready"] * 3
     proof = await verify_session(world, session.id, ROOT)
     assert proof.equal

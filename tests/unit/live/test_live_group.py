@@ -189,12 +189,10 @@ def test_a_journal_that_says_otherwise_is_named() -> None:
     of.settle()
     host = of.processes["strategy_host"]
     assert of.records("strategy_host")
-    changed = [
-        item._replace(data=item.data.replace(b"TRADER-001", b"TRADER-002"))
-        if item.subject == host.run.subject
-        else item
-        for item in of.log
-    ]
+    changed = list(of.log)
+    for index, item in enumerate(changed):
+        if item.subject == host.run.subject:
+            changed[index] = item._replace(data=item.data.replace(b"TRADER-001", b"TRADER-002"))
     assert changed != of.log
     of.log = changed
     with pytest.raises(Differs, match=r"strategy_host, entry \d+, record \d+: logged"):
