@@ -19,6 +19,7 @@ import time
 
 from nats.aio.client import Client
 from nautilus_common.bus.reader import StreamBroken, StreamReader
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.catalog.errors import CatalogError
 
 from services.recorder.sink import SinkAway, SinkMoved, SinkRefused
@@ -74,10 +75,8 @@ class Lane:
         self._draining.set()
         if self._reader is not None:
             await self._reader.close()
-        done, _ = await asyncio.wait({task}, timeout=seconds)
-        if not done:
-            task.cancel()
-            await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=seconds)
+        await end_tasks(task)
         if self._reader is not None:
             await self._reader.close()
         self._over = True

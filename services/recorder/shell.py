@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nautilus_common.bus.errors import BusError
 from nautilus_common.bus.recorded import Recorded, decode_question
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.messages import subjects
 from nautilus_common.process import Process, run_process
 from nautilus_common.settings import ProcessSettings
@@ -60,9 +61,7 @@ class RecorderProcess(Process):
         health.registry.register(_Figures(recorder))
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
         await self.recorder.stop()
 
     def _work(self) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import nats.errors
 
 from nautilus_common.bus.api import StreamFacts
+from nautilus_common.bus.tasks import end_tasks
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -107,9 +108,7 @@ class StreamReader:
 
     async def close(self) -> None:
         """Ask for nothing more; what is in the buffer can still be taken."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
         await self._forget_consumer()
 
     def take_nowait(self) -> Item | None:

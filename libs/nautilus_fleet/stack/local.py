@@ -79,7 +79,7 @@ class LocalStack:
         self._servers = self._make_servers(postgres, valkey, dict(ports or {}))
         self._services = {
             name: ServiceProcess(name, [*serve, *map(role_of, roles)], self.folder, self.log_path(name), self.project)
-            for name, roles in processes_of(services, together).items()
+            for name, roles in processes_of(services, together, has_database=postgres or valkey).items()
         }
         self._members = [Member(n, "server", s, back_off) for n, s in self._servers.items()]
         self._members += [Member(n, "service", s, back_off) for n, s in self._services.items()]

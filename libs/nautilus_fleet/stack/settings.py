@@ -33,7 +33,7 @@ class StackSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def processes(self) -> dict[str, tuple[str, ...]]:
         """Process name -> the roles that it serves. Raises UsageError."""
-        return processes_of(self.services, self.together)
+        return processes_of(self.services, self.together, has_database=self.postgres or self.valkey)
 
 
 def read_settings(project: Path) -> StackSettings:
@@ -67,11 +67,16 @@ def check_ports(settings: StackSettings) -> None:
             raise UsageError(f"ports: {port} of {name} is no port", remedy="write 1 to 65535, or 0 for any free one")
 
 
-def processes_of(services: Sequence[str], together: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def processes_of(
+    services: Sequence[str], together: Sequence[Sequence[str]], *, has_database: bool = True
+) -> dict[str, tuple[str, ...]]:
     """Process name -> its roles, in the order of `services`; a group stands where its first role would.
 
     A service is a role, or a role and a name of its own (`strategy_host.fast`): another process that serves the role.
+    Without a database there is nowhere to record to, and the recorder is left out.
     """
+    if not has_database:
+        services = [service for service in services if role_of(service) != STANDS_ALONE]
     for service in services:
         if role_of(service) not in ROLES:
             raise UsageError(f"no service {service!r}", remedy=_did_you_mean(service, ROLES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -175,6 +176,26 @@ async def test_a_stream_made_anew_is_another(client: Connection) -> None:
         await take(shorter, 1)
     for one in (reader, later, shorter):
         await one.close()
+
+
+async def test_a_cancellation_that_is_swallowed_holds_nobody_up(client: Connection, monkeypatch: Any) -> None:
+    """nats-py, and `wait_for` before Python 3.12, lose one that comes at the wrong moment."""
+    await make(client, "swallowed")
+    reader = StreamReader(client, "swallowed")
+    request, inside = client.request, asyncio.Event()
+
+    async def swallow(*arguments: Any, **named: Any) -> Any:
+        inside.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(SECONDS)
+        monkeypatch.setattr(client, "request", request)
+        return await request(*arguments, **named)
+
+    monkeypatch.setattr(client, "request", swallow)
+    async with asyncio.timeout(SECONDS):
+        await reader.start()
+        await inside.wait()
+        await reader.close()
 
 
 async def test_a_consumer_that_is_gone_and_a_server_that_was(tmp_path: Path) -> None:

@@ -47,8 +47,8 @@ async def test_the_recorder_is_killed_again_and_again(shared: Servers, tmp_path:
         limits = {"FLEET_RECORDER_BATCH_MESSAGES": "25", "FLEET_RECORDER_MARKET": "0"}
         process = await recording(shared, "killed", tmp_path, **limits)
         try:
-            for start in range(0, len(RUN), len(RUN) // 5):
-                last = await world.publish(RUN[start : start + len(RUN) // 5])
+            for start in range(0, len(RUN), len(RUN) // 4):
+                last = await world.publish(RUN[start : start + len(RUN) // 4])
                 await asyncio.sleep(random.uniform(0.0, 0.15))
                 process.kill()
                 process.wait()
@@ -86,8 +86,8 @@ async def test_postgres_away_then_back(own: Servers) -> None:
 
 async def test_postgres_is_killed_while_it_writes(own: Servers) -> None:
     async with World(own, "pgkill") as world, Recording(own.settings(), "pgkill", batch_messages=20) as recorder:
-        for start in range(0, len(RUN), 1000):
-            last = await world.publish(RUN[start : start + 1000])
+        for start in range(0, len(RUN), 1500):
+            last = await world.publish(RUN[start : start + 1500])
             await eventually(lambda start=start: lane(recorder, "postgres")["records"] > start, "it writes")
             own.postgres.kill()
             own.postgres.start()

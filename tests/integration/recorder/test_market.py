@@ -94,7 +94,7 @@ async def test_every_row_once_however_often_the_recorder_is_killed(
     async with World(shared, "md"), Market(shared, "md") as market:
         process = await recording(shared, "md", tmp_path, **settings)
         try:
-            for number in range(80):
+            for number in range(60):
                 kind = random.choice(list(make))
                 first = sum(block.row_count for block in sent[kind])
                 block = make[kind](usdjpy, first, random.choice((1, 5, 40)))

@@ -28,6 +28,12 @@ def test_all_is_one_process_of_all_engines() -> None:
     assert list(processes_of(["recorder"], [["all"]])) == ["recorder"]
 
 
+def test_without_a_database_nothing_is_recorded() -> None:
+    engines = [service for service in DEFAULT_SERVICES if service != "recorder"]
+    assert list(StackSettings(postgres=False, valkey=False).processes()) == engines
+    assert "recorder" in StackSettings(postgres=False).processes()
+
+
 def test_a_second_host_has_a_name_of_its_own() -> None:
     assert list(processes_of(["strategy_host", "strategy_host.fast"], [])) == ["strategy_host", "strategy_host.fast"]
 
