@@ -108,10 +108,12 @@ def feed_of(loaded: LoadedConfig, speed: float, jitter_us: int, project: Path) -
 
 async def open_session(servers: Servers, plan: RunPlan, feed: dict[str, Any] | None, name: str = "") -> Session:
     """Open a session of `plan` with the processes that are there. Raises FleetError."""
+    from nautilus_common.bus.fitness import check_servers
     from nautilus_common.bus.layout import apply_streams
     from nautilus_common.plan import encode_plan
     from nautilus_common.session import Placed, Session, Word
 
+    await check_servers(servers.control, servers.data)  # no session on a log that may forget what it acknowledged
     await apply_streams(servers.control, servers.data, servers.env)
     last, number, newest = await newest_word(servers)
     if newest is not None and newest.state != "end":

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+from nautilus_common.bus.layout import layout_folder
 from nautilus_common.servers import NatsServer, Postgres, Server, Valkey
 from nautilus_common.servers.base import tail_of
 
@@ -85,9 +86,11 @@ class LocalStack:
         self._members += [Member(n, "service", s, back_off) for n, s in self._services.items()]
 
     def _make_servers(self, postgres: bool, valkey: bool, ports: dict[str, int]) -> dict[str, Server]:
+        control, data = ports.get("nats_control", 0), ports.get("nats_data", 0)
+        told = (layout_folder() / "local.conf").read_text("utf-8")  # lets `fleet bus check` see how they write to disk
         servers: dict[str, Server] = {
-            "nats_control": NatsServer(self.folder / "nats_control", ports.get("nats_control", 0), sync_always=True),
-            "nats_data": NatsServer(self.folder / "nats_data", ports.get("nats_data", 0)),
+            "nats_control": NatsServer(self.folder / "nats_control", control, sync_always=True, config_extra=told),
+            "nats_data": NatsServer(self.folder / "nats_data", data, config_extra=told),
         }
         if valkey:
             servers["valkey"] = Valkey(self.folder / "valkey", ports.get("valkey", 0))
