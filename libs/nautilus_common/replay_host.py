@@ -22,6 +22,7 @@ from nautilus_common.bus.direct import DirectClient
 from nautilus_common.bus.protocol import Received
 from nautilus_common.bus.publisher import WAITING_MAX, Publisher, PublishError
 from nautilus_common.bus.reader import StreamReader
+from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.errors import FleetError
 from nautilus_common.faults import NO_FAULTS, Faults
 from nautilus_common.hosting import Builder, HostedRun, HostingError, build_group
@@ -85,9 +86,7 @@ class ReplayHost:
 
     async def close(self) -> None:
         """Finish what is being carried out, then stop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await end_tasks(self._task)
         for env in list(self.envs.values()):
             await env.close()
         await self.trips.close()
@@ -215,9 +214,7 @@ class EnvHost:
         await self._publisher.start()
 
     async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(*self._tasks)
         if self._reader is not None:
             await self._reader.close()
         await self._publisher.close()
