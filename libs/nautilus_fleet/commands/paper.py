@@ -35,15 +35,14 @@ def start(
                     market: sample = {...} or catalog = ..., played by the data gateway as if it happened now
       --speed       times its own pace (1)
       --jitter-us   rows arrive at random up to so many microseconds late (2000)
-      --no-feed     market data come from elsewhere, on fleet.ENV.md...
+      --no-feed     market data come from elsewhere, on fleet.ENV.md... (--feed, the default: from the data gateway)
       --name        of the session (by default a new one)
       --env         the world (FLEET_ENV, or live); it has one session at a time
       --project     the folder of the project whose stack is used (default: this one)
       --json        print one JSON object on stdout: session, env, processes, feed
       --set         override a setting, as often as needed
 
-    The services are those of `fleet up --services execution_gateway,risk,portfolio,strategy_host,data_gateway`, or any
-    others: roles decide who hosts what. The session outlives every process of it.
+    The services are those of `fleet up`, or any others: roles decide who hosts what. The session outlives every process of it.
 
     Example:
       fleet paper start examples/market_maker/backtest.toml --speed 60
