@@ -42,7 +42,8 @@ def start(
       --json        print one JSON object on stdout: session, env, processes, feed
       --set         override a setting, as often as needed
 
-    The services are those of `fleet up`, or any others: roles decide who hosts what. The session outlives every process of it.
+    The services are those of `fleet up`, or any others: roles decide who hosts what. The session outlives every
+    process of it.
 
     Example:
       fleet paper start examples/market_maker/backtest.toml --speed 60

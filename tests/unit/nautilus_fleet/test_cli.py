@@ -39,7 +39,7 @@ def test_the_help_of_a_command_names_each_of_its_parameters(name: str, capsys: p
         flag = parameter.kind is inspect.Parameter.KEYWORD_ONLY
         wanted = f"--{word}" if flag else {"folder": "DIR"}.get(word, word.upper())
         assert wanted in text, f"fleet {name} --help says nothing of {wanted}"
-    documented = set(re.findall(r"^  --([a-z-]+)", text, re.MULTILINE))
+    documented = {flag.removeprefix("no-") for flag in re.findall(r"^  --([a-z-]+)", text, re.MULTILINE)}
     known = {p.strip("_").replace("_", "-") for p in inspect.signature(load_command(name)).parameters}
     assert documented <= known
 
