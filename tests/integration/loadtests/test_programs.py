@@ -67,10 +67,10 @@ def test_the_log_of_a_process(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_recovery(capsys: pytest.CaptureFixture[str]) -> None:
-    found = measure(capsys, "recovery", "--service", "risk", "--orders", "600")
+    found = measure(capsys, "recovery", "--service", "risk", "--orders", "3000")
     assert found.keys() == {"RECOVERY", "RECOVERY_LOG"}
     for line in found.values():
-        assert line["messages_of_log"] >= 0.8 * 600 * 6
+        assert line["messages_of_log"] >= 0.7 * 3000 * 6
         assert line["recovery_s"] > 0
 
 
