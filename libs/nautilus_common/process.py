@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from nautilus_common.code import code_digest, package_version
+from nautilus_common.collector import collect_rarely
 from nautilus_common.errors import FleetError
 from nautilus_common.health import Health, HealthServer
 from nautilus_common.logs import set_up_logs
@@ -93,6 +94,7 @@ class Process:
         await self.start(control, data)
         await control.subscribe(WHO, cb=self._tell_who)
         self._is_started = True
+        collect_rarely()
         if not self._away:
             self.health.set("ready")
         log.info("ready", extra={"roles": list(settings.roles), "http": server.address, "pid": os.getpid()})

@@ -8,6 +8,7 @@ run does.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -135,6 +136,8 @@ class ReplayHost:
         if env is not None:
             await env.close()
             env.forget()
+            del env
+            gc.collect()  # engines and strategies refer to each other in circles
         return trips.Opened(-1)
 
     async def _open(self, name: str, request: trips.Open) -> trips.Opened | trips.Failed:

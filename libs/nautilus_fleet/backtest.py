@@ -27,6 +27,7 @@ from nautilus_common.bus.memory import MemoryBus
 from nautilus_common.catalog.columns import DataColumns
 from nautilus_common.catalog.from_ticks import columns_from_ticks
 from nautilus_common.catalog.validation import validate_columns
+from nautilus_common.collector import THRESHOLDS
 from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
 from nautilus_common.journal import EventLog
 from nautilus_common.limits import RiskEngineConfig
@@ -477,7 +478,7 @@ def _rare_collections() -> Iterator[None]:
     """Let the garbage collector look less often: a run makes many objects that live to its end, and few cycles."""
     before = gc.get_threshold()
     gc.freeze()
-    gc.set_threshold(500_000, 20, 100)
+    gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:

@@ -25,6 +25,7 @@ from nautilus_common.bus.errors import BusUnreachable
 from nautilus_common.bus.recorded import NotRecorded, wait_recorded
 from nautilus_common.bus.wire import WireError
 from nautilus_common.code import code_digest
+from nautilus_common.collector import collect_rarely
 from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
@@ -284,6 +285,7 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(what), flush=True)
 
     settings = ProcessSettings.from_environ(("replay",), os.environ)
+    collect_rarely()
     try:
         result = Replay(Path(arguments[0]), settings, tell).run()
     except (ReplayError, FleetError, OSError, ValueError, msgspec.MsgspecError) as error:
