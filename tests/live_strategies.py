@@ -27,6 +27,7 @@ class Pulse(Strategy):
 
     def on_beat(self, event) -> None:
         self.beats += 1
+        self.log.debug(f"beat {self.beats}")
         instrument = self.cache.instrument(self.config.instrument_id)
         side = OrderSide.BUY if self.beats % 2 else OrderSide.SELL
         order = self.order_factory.market(instrument.id, side, instrument.make_qty(self.config.size))

@@ -38,7 +38,6 @@ class Group:
         assert [engine.name for engine in engines] == [seat.engine for seat in own], "engines must be in rank order"
         self.engines = engines
         self.said: list[Said] = []
-        self.is_reactive = all(seat.reactive for seat in own)
         self._bus = MemoryBus()
         for seat, engine in zip(own, engines, strict=True):
             for item in heard_by(seat, own):
@@ -55,12 +54,33 @@ class Group:
 
     # -- what whoever holds the group asks of it ----------------------------------------------------------------------
 
-    def call(self, engine: Engine, action: Callable[[Outbox], None]) -> bool:
-        """Let a member act on an outside stimulus (start, stop). True when something was said to the outside."""
-        outbox = self._outboxes[engine.rank]
-        action(outbox)
-        self._horizons.pop(engine.rank, None)
-        return self._take(outbox)
+    def start(self, engine: Engine, tag: Tag) -> bool:
+        """Start a member, if it has something to begin with. True when something was said to the outside."""
+        return self._act(engine, "start", tag)
+
+    def stop(self, engine: Engine, tag: Tag) -> bool:
+        """Stop a member, if it has last words. True when something was said to the outside."""
+        return self._act(engine, "stop", tag)
+
+    def finish(self, ts_ns: int) -> None:
+        """The run is over at `ts_ns`; nobody has anything to say any more."""
+        for engine in self.engines:
+            finish = getattr(engine, "finish", None)
+            if finish is not None:
+                finish(ts_ns)
+
+    def engine(self, name: str) -> Engine:
+        """The member of that name."""
+        return next(engine for engine in self.engines if engine.name == name)
+
+    def log_as(self, made: Group) -> None:
+        """Let strategies log where those of `made` do, the same engines as this process makes them anew: what they
+        write to is of a process, and not kept in a snapshot.
+        """
+        for engine, fresh in zip(self.engines, made.engines, strict=True):
+            log_to = getattr(engine, "log_to", None)
+            if log_to is not None:
+                log_to(fresh.log_settings)  # type: ignore[attr-defined]  # a strategy host, as the one before
 
     def count_from(self, counts: dict[int, int]) -> None:
         """Engines count what they say on from `counts` (by rank), which was said before them in the same world."""
@@ -203,6 +223,15 @@ class Group:
             if outbox.pending:
                 raise EngineError(f"{engine.name} spoke before {until} against its horizon")
             self._horizons.pop(engine.rank, None)
+
+    def _act(self, engine: Engine, what: str, tag: Tag) -> bool:
+        action: Callable[[Tag, Outbox], None] | None = getattr(engine, what, None)
+        if action is None:
+            return False
+        outbox = self._outboxes[engine.rank]
+        action(tag, outbox)
+        self._horizons.pop(engine.rank, None)
+        return self._take(outbox)
 
     def _take(self, outbox: Outbox) -> bool:
         pending = outbox.pending

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -56,9 +56,8 @@ def build_group(plan: RunPlan, engines: list[str], builders: dict[str, Builder])
 class HostedRun:
     """A group of engines and the requests that it has carried out."""
 
-    def __init__(self, run_id: str, plan: RunPlan, group: Group) -> None:
+    def __init__(self, run_id: str, group: Group) -> None:
         self.run_id = run_id
-        self.plan = plan
         self.group = group
         self.number = 0
         self.fed = 0  # the highest sequence of the data stream that was shown
@@ -105,8 +104,6 @@ class HostedRun:
                 tag, channel, message = _RECORD.decode(call.record)
                 self.last_ns = tag[0]
                 return group.handle(tag, channel, message)
-            case trips.Run():
-                return group.run(call.until)
             case trips.RunSilently():
                 group.run_silently(call.until)
             case trips.Feed():
@@ -115,28 +112,14 @@ class HostedRun:
                     group.feed(blocks.pop(number))
                     self.fed = max(self.fed, number)
             case trips.Start():
-                return self._start(call)
+                return group.start(group.engine(call.engine), call.tag)
             case trips.Stop():
-                engine: Any = self._engine(call.engine)
-                return group.call(engine, lambda out: engine.stop(call.tag, out))
+                return group.stop(group.engine(call.engine), call.tag)
             case trips.Finish():
                 group.settle()
-                for member in group.engines:
-                    finish = getattr(member, "finish", None)
-                    if finish is not None:
-                        finish(call.ts_ns)
+                group.finish(call.ts_ns)
             case trips.Keep():
                 pass  # the shell writes the snapshot when the request is done
             case _:
                 raise AssertionError(f"unknown call {call!r}")
         return False
-
-    def _start(self, call: trips.Start) -> bool:
-        engine: Any = self._engine(call.engine)
-        if self.plan.venues and call.engine.startswith("execution."):
-            engine.start(call.tag[0])
-            return False
-        return self.group.call(engine, lambda out: engine.start(call.tag, out))
-
-    def _engine(self, name: str) -> Engine:
-        return next(engine for engine in self.group.engines if engine.name == name)

@@ -14,7 +14,7 @@ again says the same bytes, whatever arrived when (docs/explain/live.md).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nautilus_common.bus.publisher import Record
+    from nautilus_common.engine import Engine
     from nautilus_common.group import Group, Said
     from nautilus_common.streams import StreamSpec
 
@@ -54,7 +55,7 @@ class LiveGroup:
         self._pass_time(now)
         self._look()
         for engine in self.group.engines:
-            self._tell(engine, "start", PHASE_START)
+            self.group.start(engine, self._tag(engine, PHASE_START))
         return self._settle()
 
     def stop(self, now: int) -> list[Record]:
@@ -63,16 +64,13 @@ class LiveGroup:
         self._look()
         self._run((self.clock, PHASE_STOP))
         for engine in self.group.engines:
-            self._tell(engine, "stop", PHASE_STOP)
+            self.group.stop(engine, self._tag(engine, PHASE_STOP))
         return self._settle()
 
     def finish(self, now: int) -> list[Record]:
         """The session is over."""
         said = self.advance(now)
-        for engine in self.group.engines:
-            finish = getattr(engine, "finish", None)
-            if finish is not None:
-                finish(self.clock)
+        self.group.finish(self.clock)
         return said
 
     def advance(self, now: int) -> list[Record]:
@@ -142,15 +140,8 @@ class LiveGroup:
         self._run((self.clock, PHASE_HEARD, MAX_NS))
         return [(item[0][5], item[0][6], item[1], _ENCODE(item)) for item in self.group.take_said()]
 
-    def _tell(self, engine: Any, what: str, phase: int) -> None:
-        method = getattr(engine, what, None)
-        if method is None:
-            return
-        if engine.name.startswith("execution."):  # says nothing when it starts
-            method(self.clock)
-            return
-        tag = (self.clock, phase, engine.rank, 0, 0, engine.rank, 0)
-        self.group.call(engine, lambda out: method(tag, out))
+    def _tag(self, engine: Engine, phase: int) -> Tag:
+        return (self.clock, phase, engine.rank, 0, 0, engine.rank, 0)
 
     def _numbered(self, spec: StreamSpec, block: Block, before: int) -> Block:
         """The block as rows of this process: its own numbers, and times after everything that was taken before."""

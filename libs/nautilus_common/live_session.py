@@ -369,6 +369,7 @@ class LiveSession:
                 f"{self._process} had written {found.number} entries, and the log has {number}: it was made anew"
             )
         self._rejected = dict(found.check.rejected)
+        found.group.log_as(made.group)
         return found
 
     def _path(self, session: Session) -> Path:

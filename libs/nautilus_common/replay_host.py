@@ -155,7 +155,11 @@ class ReplayHost:
         except FleetError as error:
             return trips.Failed(0, error.what, f"{error.where} {error.remedy}".strip())
         path = self._home / "snapshots" / f"{name}.{self.process}.snapshot"
-        run = restore(path, request.run_id) or HostedRun(request.run_id, plan, group)
+        run = restore(path, request.run_id)
+        if run is None:
+            run = HostedRun(request.run_id, group)
+        else:
+            run.group.log_as(group)
         made = EnvHost(self, name, run, self._control, self._data, path)
         try:
             await made.start()

@@ -43,29 +43,23 @@ class Handle(msgspec.Struct, array_like=True, tag=3):
     record: msgspec.Raw
 
 
-class Run(msgspec.Struct, array_like=True, tag=4):
-    """Take what you have up to `until`; stop when you speak to somebody outside."""
-
-    until: Tag
-
-
-class RunSilently(msgspec.Struct, array_like=True, tag=5):
+class RunSilently(msgspec.Struct, array_like=True, tag=4):
     """Take what you have up to `until`; you will not speak."""
 
     until: Tag
 
 
-class Finish(msgspec.Struct, array_like=True, tag=6):
+class Finish(msgspec.Struct, array_like=True, tag=5):
     """The run is over at `ts_ns`: all that was said must be durable before the answer."""
 
     ts_ns: int
 
 
-class Keep(msgspec.Struct, array_like=True, tag=7):
+class Keep(msgspec.Struct, array_like=True, tag=6):
     """Write a snapshot when the calls are made."""
 
 
-Call = Start | Stop | Feed | Handle | Run | RunSilently | Finish | Keep
+Call = Start | Stop | Feed | Handle | RunSilently | Finish | Keep
 
 
 class Request(msgspec.Struct, array_like=True, tag="Request"):

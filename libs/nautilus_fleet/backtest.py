@@ -564,15 +564,12 @@ class _Run:
     def execute(self) -> None:
         scheduler = self.scheduler
         start = self.start_ns
-        for gateway in self.gateways:
-            gateway.start(start)
-        scheduler.call(
-            self.portfolio, lambda out: self.portfolio.start(_tag(start, PHASE_START, self.portfolio.rank), out)
-        )
+        first: list[ExecutionEngine | PortfolioEngine] = [*self.gateways, self.portfolio]
+        for engine in first:
+            scheduler.call(engine, partial(engine.start, _tag(start, PHASE_START, engine.rank)))
         try:
             for host in self.hosts:
-                tag = _tag(start, PHASE_START, host.rank)
-                scheduler.call(host, partial(host.start, tag))
+                scheduler.call(host, partial(host.start, _tag(start, PHASE_START, host.rank)))
             scheduler.run(None if self._end_ns is None else (self._end_ns, PHASE_STOP))
             self._stop()
         finally:

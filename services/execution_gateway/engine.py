@@ -71,10 +71,10 @@ class ExecutionEngine:
         """What a snapshot keeps: the outbox is given anew with each call."""
         return {**self.__dict__, "_out": None}
 
-    def start(self, ts_ns: int) -> None:
-        """The run begins at `ts_ns`: the first posting of interest is the next one after it."""
+    def start(self, tag: Tag, out: Outbox) -> None:
+        """The run begins at `tag`: the first posting of interest is the next one after it. Nothing is said."""
         if self.config.rollover_rates is not None:
-            self._posting_ns = next_posting_ns(ts_ns)
+            self._posting_ns = next_posting_ns(tag[0])
 
     @property
     def channels(self) -> tuple[str, str]:

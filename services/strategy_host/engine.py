@@ -71,7 +71,7 @@ class StrategyHostEngine:
         self.cache = Cache(self, self.order_index)
         self.portfolio = Portfolio(self)
         self.actors: list[Actor] = []
-        self._log_settings = log or LogSettings()
+        self.log_settings = log or LogSettings()
         self._own: dict[StrategyId, Strategy] = {}
         self._clocks: list[tuple[Actor, Clock]] = []
         self._rows = RowQueue()
@@ -117,7 +117,7 @@ class StrategyHostEngine:
 
     def _logger(self, actor: Actor) -> Logger:
         name = type(actor).__name__ if isinstance(actor, Strategy) else actor.id.value
-        return Logger(f"{self.trader_id}.{name}", self, self._log_settings)
+        return Logger(f"{self.trader_id}.{name}", self, self.log_settings)
 
     def start(self, tag: Tag, out: Outbox) -> None:
         """Start every component, actors first; what they say is caused by `tag`."""
@@ -206,7 +206,7 @@ class StrategyHostEngine:
 
     def log_to(self, log: LogSettings) -> None:
         """Write the log of all components as `log` says: a host that was loaded from a snapshot has no sink."""
-        self._log_settings.sink, self._log_settings.level = log.sink, log.level
+        self.log_settings.sink, self.log_settings.level = log.sink, log.level
 
     @property
     def unmet_subscriptions(self) -> list[str]:

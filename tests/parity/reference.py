@@ -52,7 +52,7 @@ class NaiveRun:
         """The digest of the whole run."""
         run, start = self.run, self.run.start_ns
         for gateway in self.venues:
-            gateway.start(start)
+            self.act(gateway, lambda out, gateway=gateway: gateway.start(tag(start, PHASE_START, gateway.rank), out))
         self.tell(self.rows[0])
         self.act(run.portfolio, lambda out: run.portfolio.start(tag(start, PHASE_START, run.portfolio.rank), out))
         self.act(run.host, lambda out: run.host.start(tag(start, PHASE_START, run.host.rank), out))

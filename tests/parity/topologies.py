@@ -171,7 +171,7 @@ def run_over(
     def make(engines: list[str]) -> HostedRun:
         fresh = build()  # strategies are objects with state
         group = build_group(plan, engines, {**simple, "strategy_host": host_builder(fresh)})
-        return HostedRun("run", plan, group)
+        return HostedRun("run", group)
 
     link: Any = LoopLink(make, Random(seed), deaths, loop_deaths)
     seats = plan.seats()

@@ -16,9 +16,11 @@ import hypothesis.errors  # noqa: F401  # an installed package
 import msgspec
 import pytest
 from nautilus_common import snapshot, snapshot_code
+from nautilus_common.group import Group
 from nautilus_common.model import identifiers, values
 from nautilus_common.model.identifiers import ClientOrderId
 from nautilus_common.model.values import Price, price_from_raw, quantity_from_raw
+from nautilus_common.plan import HostPlan
 from nautilus_common.snapshot import SnapshotError
 from nautilus_common.strategy.log import LogSettings
 from nautilus_common.testkit.scenario import Scenario
@@ -90,7 +92,9 @@ def test_a_log_loses_its_sink_and_gets_another():
     loaded = again(host)
     loaded.actors[0].log.info("to nobody")
     lines: list[str] = []
-    loaded.log_to(LogSettings(lines.append, "INFO"))
+    host.log_to(LogSettings(lines.append, "INFO"))
+    seats = [seat for seat in engine.plan([HostPlan("")], None).seats() if seat.engine == host.name]
+    Group([loaded], seats).log_as(Group([host], seats))
     loaded.actors[0].log.info("to the new sink")
     assert [line.rpartition(": ")[2] for line in lines] == ["to the new sink"]
 

@@ -42,7 +42,6 @@ class WireClient:
         self._parser = Parser()
         self._sid = 0
         self.max_payload = 0
-        self.server_version = ""
 
     # -- connection ----------------------------------------------------------------------------------------------------
 
@@ -67,7 +66,6 @@ class WireClient:
         self._parser = Parser()
         info = json.loads(self._line().removeprefix(b"INFO "))
         self.max_payload = int(info.get("max_payload", 1 << 20))
-        self.server_version = str(info.get("version", ""))
         if info.get("tls_required") or parts.scheme == "tls":
             self._socket = ssl.create_default_context().wrap_socket(found, server_hostname=host)
         self._send(connect_line(self._url, self._name))

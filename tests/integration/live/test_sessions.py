@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from nautilus_common.messages import subjects
@@ -78,16 +79,22 @@ async def test_each_service_apart_and_killed_at_random(
 
 
 async def test_all_in_one_process_drained_and_killed(
-    world: Servers, start: Start, urls: tuple[str, str], orders: list[bytes]
+    world: Servers,
+    start: Start,
+    urls: tuple[str, str],
+    orders: list[bytes],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     process = await start(*ROLES)
-    session = await open_session(world, PLAN, FEED)
+    session = await open_session(world, msgspec.structs.replace(PLAN, log_level="DEBUG"), FEED)
     await until_orders(orders, 10)
     await process.stop()
     kept = list((process.home / "snapshots").iterdir())
     assert len(kept) == 1, "a drained process keeps a snapshot"
+    assert "Pulse: beat" in capsys.readouterr().err
     await process.start(world, *urls)
     await until_orders(orders, 10)
+    assert "Pulse: beat" in capsys.readouterr().err, "strategies log on after a snapshot"
     await process.die()
     await process.start(world, *urls)
     await until_orders(orders, 10)

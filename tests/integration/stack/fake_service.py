@@ -52,8 +52,8 @@ def main() -> int:
         run_file.write_text(json.dumps(told))
         while MANNER == "chatty" and not asked.is_set():
             print("x" * 1000, file=sys.stderr)
-        # Looked at again and again: after a SIGCONT the kernel may hand the waiting SIGTERM to the other thread, and then
-        # nothing wakes this one, which alone runs the handler.
+        # Looked at again and again: after a SIGCONT the kernel may hand the waiting SIGTERM to the other thread, and
+        # then nothing wakes this one, which alone runs the handler.
         while not asked.wait(0.02):
             pass
         server.shutdown()
