@@ -8,26 +8,36 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-PACKAGES = ("nautilus_common", "services")
-
-
-def package_version() -> str:
-    """The version of the installed distribution."""
-    try:
-        return metadata.version("nautilus-fleet")
-    except metadata.PackageNotFoundError:
-        return "0+unknown"
+ENGINES = ("nautilus_common", "services")
+"""Where engines are, and what they stand on."""
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 over the sources of engines and what they stand on: 16 hexadecimal digits."""
+def package_version() -> str:
+    """The version of nautilus-fleet that is installed."""
+    try:
+        return metadata.version("nautilus-fleet")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+@cache
+def sources_hash(packages: tuple[str, ...]) -> str:
+    """SHA-256 of the names and contents of all Python files of `packages`, as they are when it is first asked for:
+    64 hexadecimal digits.
+    """
     whole = hashlib.sha256()
-    for name in PACKAGES:
-        spec = find_spec(name)
-        assert spec is not None and spec.submodule_search_locations, f"{name} is not a package here"
-        root = Path(next(iter(spec.submodule_search_locations)))
-        for path in sorted(root.rglob("*.py")):
-            whole.update(str(path.relative_to(root)).encode())
-            whole.update(path.read_bytes())
-    return whole.hexdigest()[:16]
+    for package in packages:
+        spec = find_spec(package)
+        folders = (spec.submodule_search_locations or ()) if spec is not None else ()
+        for folder in map(Path, folders):
+            for path in sorted(folder.rglob("*.py")):
+                data = path.read_bytes()
+                whole.update(f"{package}/{path.relative_to(folder).as_posix()} {len(data)}\n".encode())
+                whole.update(data)
+    return whole.hexdigest()
+
+
+def code_digest() -> str:
+    """What the engines of this process are: 16 hexadecimal digits."""
+    return sources_hash(ENGINES)[:16]

@@ -19,32 +19,18 @@ import msgspec
 from nautilus_common.code import code_digest, package_version
 from nautilus_common.collector import collect_rarely
 from nautilus_common.errors import FleetError
-from nautilus_common.health import Health, HealthServer
+from nautilus_common.health import Health, serve_health
 from nautilus_common.logs import set_up_logs
 from nautilus_common.settings import ProcessSettings, SettingsError
+from nautilus_common.who import WHO, Who
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
-WHO = "fleet.sys.who"
 EXIT_USAGE = 2
 
 log = logging.getLogger("fleet")
-
-
-class Who(msgspec.Struct, frozen=True):
-    """What a process answers on `fleet.sys.who`."""
-
-    process: str
-    roles: list[str]
-    epoch: str
-    pid: int
-    version: str
-    code: str
-
-
-decode_who = msgspec.msgpack.Decoder(Who).decode
 
 
 class Process:
@@ -78,17 +64,8 @@ class Process:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
-        server = HealthServer(self.health)
         run_file = settings.home / "run" / f"{settings.name}.json"
-        try:
-            await server.start(*settings.http, run_file)
-        except OSError as error:
-            address, port = settings.http
-            raise FleetError(
-                f"cannot listen on {address}:{port}: {error.strerror or error}",
-                where="FLEET_HTTP",
-                remedy="stop what listens there, or choose another port (FLEET_HTTP=127.0.0.1:0 takes a free one)",
-            ) from None
+        server = await serve_health(self.health, settings.http, run_file)
         control = await self._connect("control", settings.nats_control)
         data = await self._connect("data", settings.nats_data)
         await self.start(control, data)

@@ -30,8 +30,9 @@ from typing import Any
 import cloudpickle
 import msgspec
 
+from nautilus_common.code import package_version
 from nautilus_common.model import identifiers, values
-from nautilus_common.snapshot_code import code_hash, python_and_libraries, source_hash, user_sources, version
+from nautilus_common.snapshot_code import code_hash, python_and_libraries, source_hash, user_sources
 from nautilus_common.unpicklable import first_unpicklable
 
 MAGIC = b"NFSNAP1\n"
@@ -74,7 +75,7 @@ def dump(state: object, bound_to: str = "") -> bytes:
             where = first_unpicklable(state, _reducers())
             raise SnapshotError(f"the state cannot be kept in a snapshot: {where or 'state'}: {error}") from error
     sources = user_sources(pickler.modules)
-    header = msgspec.msgpack.encode(_Header(version(), python_and_libraries(), code_hash(), sources, bound_to))
+    header = msgspec.msgpack.encode(_Header(package_version(), python_and_libraries(), code_hash(), sources, bound_to))
     content = payload.getbuffer()
     if len(header) > HEADER_BYTES_MAX or content.nbytes > SNAPSHOT_BYTES_MAX:
         what = f"{content.nbytes:,} bytes with a header of {len(header):,}"
@@ -121,7 +122,7 @@ def _checked(data: bytes, bound_to: str) -> memoryview:
 def _difference(header: _Header, bound_to: str) -> str | None:
     """What differs between where a snapshot was written and here; None when nothing does."""
     ours = (
-        ("nautilus-fleet", header.version, version()),
+        ("nautilus-fleet", header.version, package_version()),
         ("Python and libraries", header.python, python_and_libraries()),
         ("the source of nautilus-fleet", header.code, code_hash()),
         ("the settings", header.bound_to, bound_to),

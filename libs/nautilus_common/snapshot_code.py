@@ -7,8 +7,6 @@ of the file. Ask once at start-up (loading a snapshot does) and an edit during a
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
 import site
 import sys
 import sysconfig
@@ -20,20 +18,13 @@ import cloudpickle
 import msgspec
 import numpy as np
 
+from nautilus_common.code import sources_hash
+
 OURS = ("nautilus_common", "nautilus_fleet", "services")
 BOUND = ("cloudpickle", "msgspec", "numpy")  # by their versions
 
 _files: dict[str, tuple[str, bool]] = {}
 _hashes: dict[str, str] = {}
-
-
-@cache
-def version() -> str:
-    """The version of nautilus-fleet that is installed."""
-    try:
-        return importlib.metadata.version("nautilus-fleet")
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
 
 
 @cache
@@ -43,19 +34,9 @@ def python_and_libraries() -> str:
     return f"{python}, cloudpickle {cloudpickle.__version__}, msgspec {msgspec.__version__}, numpy {np.__version__}"
 
 
-@cache
 def code_hash() -> str:
-    """SHA-256 of the names and contents of all our Python files."""
-    whole = hashlib.sha256()
-    for package in OURS:
-        spec = importlib.util.find_spec(package)
-        folders = (spec.submodule_search_locations or ()) if spec is not None else ()
-        for folder in map(Path, folders):
-            for path in sorted(folder.rglob("*.py")):
-                data = path.read_bytes()
-                whole.update(f"{package}/{path.relative_to(folder).as_posix()} {len(data)}\n".encode())
-                whole.update(data)
-    return whole.hexdigest()
+    """SHA-256 over all our Python files: a snapshot holds objects of any of them."""
+    return sources_hash(OURS)
 
 
 def user_sources(named: Iterable[str] = ()) -> dict[str, tuple[str, str]]:

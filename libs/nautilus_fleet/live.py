@@ -24,13 +24,12 @@ from nautilus_fleet.errors import FleetError, UsageError
 if TYPE_CHECKING:
     from nautilus_common.bus.connection import Connection
     from nautilus_common.plan import RunPlan
-    from nautilus_common.process import Who
     from nautilus_common.session import Progress, Session, Word
+    from nautilus_common.who import Who
 
     from nautilus_fleet.config_source import LoadedConfig
 
 FIND_SECONDS = 30.0
-HEAR_SECONDS = 0.3
 ASK_SECONDS = 1.0
 SETTLE_SECONDS = 60.0
 LOOK_SECONDS = 0.05
@@ -71,21 +70,12 @@ async def connected(environ: dict[str, str], env: str) -> AsyncIterator[Servers]
 
 def make_plan(loaded: LoadedConfig, project: Path, progress: Any) -> RunPlan:
     """The plan of a session of this configuration. Raises FleetError."""
-    from nautilus_common.plan import PlanError
-
     from nautilus_fleet.market import load_market
-    from nautilus_fleet.replays import host_plans
-    from nautilus_fleet.runner import build_engine, build_lock
-    from nautilus_fleet.strategies import load_strategies
+    from nautilus_fleet.replays import plan_run
+    from nautilus_fleet.runner import build_lock
 
     market = load_market(loaded, progress)
-    strategies = load_strategies(loaded)
-    engine = build_engine(loaded, market, strategies, project / "unused", progress)
-    try:
-        plan: RunPlan = engine.plan(host_plans(loaded, build_lock(loaded, market), project), time_ns())
-    except PlanError as error:
-        raise FleetError(str(error), where=str(loaded.path)) from None
-    return plan
+    return plan_run(loaded, market, build_lock(loaded, market), project, time_ns(), progress)
 
 
 def feed_of(loaded: LoadedConfig, speed: float, jitter_us: int, project: Path) -> dict[str, Any]:
@@ -108,8 +98,10 @@ def feed_of(loaded: LoadedConfig, speed: float, jitter_us: int, project: Path) -
 
 async def open_session(servers: Servers, plan: RunPlan, feed: dict[str, Any] | None, name: str = "") -> Session:
     """Open a session of `plan` with the processes that are there. Raises FleetError."""
+    from nautilus_common.bus.api import stream_facts
     from nautilus_common.bus.fitness import check_servers
     from nautilus_common.bus.layout import apply_streams
+    from nautilus_common.messages.subjects import data_stream
     from nautilus_common.plan import encode_plan
     from nautilus_common.session import Placed, Session, Word
 
@@ -123,15 +115,16 @@ async def open_session(servers: Servers, plan: RunPlan, feed: dict[str, Any] | N
         )
     placed, found = await find_processes(servers, plan, needs_feed=feed is not None)
     counts, numbers = await _said_before(servers)
-    stream = await _stream_info(servers)
+    stream = await stream_facts(servers.data, data_stream(servers.env))
+    assert stream is not None, "it was made above"
     session = Session(
         id=name or f"s-{secrets.token_hex(4)}",
         plan=encode_plan(plan),
         placing={process: Placed(found[process].roles, engines) for process, engines in placed.items()},
         counts=counts,
         numbers={process: numbers.get(process, 0) for process in placed},
-        data_from=int(stream["state"]["last_seq"]),
-        data_created=str(stream["created"]),
+        data_from=stream.last_seq,
+        data_created=stream.created,
         ts=time_ns(),
         feed_process=_feed_process(found) if feed is not None else "",
         feed=feed or {},
@@ -144,14 +137,12 @@ async def find_processes(
     servers: Servers, plan: RunPlan, *, needs_feed: bool
 ) -> tuple[dict[str, list[str]], dict[str, Who]]:
     """(process -> engines, what each process says of itself); waits for those that start. Raises FleetError."""
-    from nautilus_common.code import code_digest
-
-    from services.replay.shell import place
+    from nautilus_common.who import of_other_code, place
 
     deadline = monotonic() + FIND_SECONDS
     while True:
         found = await _processes(servers)
-        placed, missing = place(plan.seats(), list(found.values()))
+        placed, missing = place(plan.seats(), found.values())
         if needs_feed and not _feed_process(found):
             missing = [*missing, "market data (role data_gateway)"]
         if not missing:
@@ -161,10 +152,11 @@ async def find_processes(
                 f"no process of {servers.env} serves {', '.join(missing)}; there are {', '.join(found) or 'none'}",
                 remedy="fleet up --services ... starts them, fleet serve ROLE one (FLEET_ENV names their world)",
             )
-    other = [name for name in placed if found[name].code != code_digest()]
+    other = of_other_code(found[name] for name in placed)
     if other:
+        names = ", ".join(who.process for who in other)
         raise FleetError(
-            f"{', '.join(other)} run other code than this command: the session could not be verified",
+            f"{names} run other code than this command: the session could not be verified",
             remedy="start them again with the installed version (fleet down, fleet up)",
         )
     return placed, found
@@ -172,24 +164,11 @@ async def find_processes(
 
 async def _processes(servers: Servers) -> dict[str, Who]:
     """Processes that take part in sessions of this world, by name."""
-    from nautilus_common.process import WHO, decode_who
+    from nautilus_common.who import ask_who
 
-    control = servers.control
-    inbox = control.new_inbox()
-    heard: dict[str, Who] = {}
-
-    async def take(message: Any) -> None:
-        with contextlib.suppress(msgspec.MsgspecError):
-            who = decode_who(message.data)
-            heard[who.process] = who
-
-    subscription = await control.subscribe(inbox, cb=take)
-    await control.publish(WHO, b"", reply=inbox)
-    await asyncio.sleep(HEAR_SECONDS)
-    await subscription.unsubscribe()
+    heard = await ask_who(servers.control)
     answers = await asyncio.gather(*(ask_progress(servers, name) for name in heard))
-    here = [name for name, answer in zip(heard, answers, strict=True) if answer is not None]
-    return {name: heard[name] for name in sorted(here)}
+    return {name: who for (name, who), answer in zip(heard.items(), answers, strict=True) if answer is not None}
 
 
 def _feed_process(found: dict[str, Who]) -> str:
@@ -198,14 +177,16 @@ def _feed_process(found: dict[str, Who]) -> str:
 
 async def _said_before(servers: Servers) -> tuple[dict[int, int], dict[str, int]]:
     """(by rank, how much was said in this world; by process, the number of its last entry)."""
+    from nautilus_common.bus.api import ask_jetstream
     from nautilus_common.bus.newest import find_newest
     from nautilus_common.bus.publisher import read_entry
     from nautilus_common.messages import subjects
     from nautilus_common.session import words_subject
 
     stream = subjects.control_stream(servers.env)
-    request = json.dumps({"subjects_filter": subjects.subject(servers.env, "log.>")}).encode()
-    info = json.loads((await servers.control.request(f"$JS.API.STREAM.INFO.{stream}", request)).data)
+    request = {"subjects_filter": subjects.subject(servers.env, "log.>")}
+    info = await ask_jetstream(servers.control, f"STREAM.INFO.{stream}", request)
+    assert info is not None, "a stream that is not there raises"
     counts: dict[int, int] = {}
     numbers: dict[str, int] = {}
     for subject in info["state"].get("subjects") or {}:
@@ -219,14 +200,6 @@ async def _said_before(servers: Servers) -> tuple[dict[int, int], dict[str, int]
         for rank, count in entry.counts.items():
             counts[rank] = max(counts.get(rank, 0), count)
     return counts, numbers
-
-
-async def _stream_info(servers: Servers) -> dict[str, Any]:
-    from nautilus_common.messages import subjects
-
-    subject = f"$JS.API.STREAM.INFO.{subjects.data_stream(servers.env)}"
-    found: dict[str, Any] = json.loads((await servers.data.request(subject, b"")).data)
-    return found
 
 
 # -- words -----------------------------------------------------------------------------------------------------------

@@ -27,16 +27,29 @@ RESTARTS_MAX = 200
 """Times that the process of one replay is started again."""
 
 
-def host_plans(loaded: LoadedConfig, lock: Mapping[str, Any], project: Path) -> list[HostPlan]:
-    """The strategies of a configuration by host; their files are named from the project folder."""
+def plan_run(
+    loaded: LoadedConfig, market: Market, lock: Mapping[str, Any], project: Path, start_ns: int | None, progress: Any
+) -> RunPlan:
+    """What every process has to know of a run of this configuration. Raises FleetError."""
+    strategies = load_strategies(loaded)  # so that what is wrong with them is said here, with its place
+    engine = build_engine(loaded, market, strategies, project / "unused", progress)
+    try:
+        plan: RunPlan = engine.plan(_host_plans(loaded, lock, project), start_ns)
+    except PlanError as error:
+        raise FleetError(str(error), where=str(loaded.path)) from None
+    return plan
+
+
+def _host_plans(loaded: LoadedConfig, lock: Mapping[str, Any], project: Path) -> list[HostPlan]:
+    """The strategies of a configuration by host, numbered over all; their files are named from the project folder."""
     from services.strategy_host.loading import strategy_file
 
-    hosts: dict[str, list[StrategyPlan]] = {}
     sections = loaded.model.all_strategies()
-    order = list(dict.fromkeys(section.host for section in sections))
+    # The host without a name comes first, as in BacktestEngine.
+    names = sorted(dict.fromkeys(section.host for section in sections), key=bool)
+    hosts: dict[str, list[StrategyPlan]] = {name: [] for name in names}
     inputs = lock["lock"]["inputs"]
-    numbers = _numbers(sections)
-    for section, number in zip(sections, numbers, strict=True):
+    for number, section in enumerate(sorted(sections, key=lambda section: names.index(section.host))):
         path = section.path
         file = strategy_file(loaded.base, path)
         digest = ""
@@ -44,22 +57,8 @@ def host_plans(loaded: LoadedConfig, lock: Mapping[str, Any], project: Path) -> 
             digest = inputs[path.rpartition(":")[0]]
             path = f"{_within(file, project)}:{path.rpartition(':')[2]}"
         values = {name: _plain(value) for name, value in strategy_values(section).items()}
-        hosts.setdefault(section.host, []).append(StrategyPlan(path, values, digest, f"{number:03d}"))
-    if "" in hosts:  # the host without a name comes first, as in BacktestEngine
-        order = ["", *(name for name in order if name)]
-    return [HostPlan(name, hosts[name]) for name in order]
-
-
-def _numbers(sections: list[Any]) -> list[int]:
-    """The place of each strategy among all, host by host: what its id is numbered by."""
-    order = list(dict.fromkeys(section.host for section in sections))
-    if "" in order:
-        order = ["", *(name for name in order if name)]
-    ranked = sorted(range(len(sections)), key=lambda index: (order.index(sections[index].host), index))
-    numbers = [0] * len(sections)
-    for number, index in enumerate(ranked):
-        numbers[index] = number
-    return numbers
+        hosts[section.host].append(StrategyPlan(path, values, digest, f"{number:03d}"))
+    return [HostPlan(name, strategies) for name, strategies in hosts.items()]
 
 
 def _within(file: Path, project: Path) -> str:
@@ -79,15 +78,10 @@ def prepare(loaded: LoadedConfig, folder: Path, project: Path, progress: Any, **
     from services.replay.config import Job, write_job
 
     market = load_market(loaded, progress)
-    strategies = load_strategies(loaded)  # so that what is wrong with them is said here, with its place
     lock = build_lock(loaded, market)
     run_id = make_run_id(loaded, market, lock)
-    engine = build_engine(loaded, market, strategies, folder / "unused", progress)
     start, end = _bounds(loaded)
-    try:
-        plan: RunPlan = engine.plan(host_plans(loaded, lock, project), start)
-    except PlanError as error:
-        raise FleetError(str(error), where=str(loaded.path)) from None
+    plan = plan_run(loaded, market, lock, project, start, progress)
     sources, columns = _sources(loaded, market)
     job = Job(
         run_id=f"{run_id}-{secrets.token_hex(3)}",

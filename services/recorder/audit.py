@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-import msgspec
 from nautilus_common.messages.codec import DecodeError
 from nautilus_common.messages.events import OrderFilled, PositionEvent
 from nautilus_common.model.enums import OrderSide
@@ -220,20 +219,3 @@ async def run_digest(connection: Any, env: str) -> dict[str, Any]:
         whole.update(hashes[rank].digest())
     engines = {rank: hashes[rank].hexdigest() for rank in sorted(hashes)}
     return {"digest": whole.hexdigest(), "engines": engines, "records": records}
-
-
-async def read_journal(connection: Any, env: str, process: str) -> list[dict[str, Any]]:
-    """The entries of a process in order, without their records: `inputs` is what it has taken in a live session."""
-    query = (
-        "SELECT stream_seq, roles, process, epoch, number, ts, counts, records, inputs FROM fleet.entries "
-        "WHERE env = $1 AND process = $2 ORDER BY stream_seq"
-    )
-    rows = await connection.fetch(query, env, process)
-    return [
-        {
-            **dict(row),
-            "counts": msgspec.json.decode(row["counts"], type=dict[int, int]),
-            "inputs": msgspec.msgpack.decode(row["inputs"]),
-        }
-        for row in rows
-    ]

@@ -64,7 +64,7 @@ class Proxy:
         self._arrived: dict[int, bytes] = {}
         self.sent = 0  # number of the last request
         self.collected = 0  # number of the last answer that the loop has taken
-        self.sent_ns = 0.0
+        self.sent_at = 0.0  # monotonic seconds
 
     # -- for the loop --------------------------------------------------------------------------------------------------
 
@@ -151,16 +151,24 @@ class Link:
         self._env = env
         self._inbox = f"{inbox_prefix(url)}.{secrets.token_hex(8)}"
         self._proxies: dict[str, Proxy] = {}
+        self._addresses: dict[str, tuple[str, str]] = {}  # of each process: its subject, and where it answers
         self._open_request = open_request
         self._controls: deque[bytes] = deque()
         self._opening: dict[str, float] = {}
         self.on_wait: Callable[[str], None] = lambda text: None
 
     def connect(self) -> None:
-        """Connect to the server, and receive answers and what the user says."""
-        self._client.connect(monotonic() + AWAY_SECONDS)
-        self._client.subscribe(f"{self._inbox}.*")
-        self._client.subscribe(subjects.subject(self._env, "ctl.replay"))
+        """Connect to the server, and receive answers and what the user says. Raises ReplayError."""
+        deadline = monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                self._client.connect(deadline)
+                self._client.subscribe(f"{self._inbox}.*")
+                self._client.subscribe(subjects.subject(self._env, "ctl.replay"))
+                return
+            except Disconnected as error:  # also when it was lost again at once
+                if monotonic() >= deadline:
+                    raise ReplayError(str(error)) from error
 
     def close(self) -> None:
         self._client.close()
@@ -168,6 +176,8 @@ class Link:
     def join(self, proxy: Proxy) -> None:
         """Let `proxy` use this link, and open its engines."""
         self._proxies[proxy.process] = proxy
+        subject = subjects.subject(self._env, subjects.trip(proxy.process))
+        self._addresses[proxy.process] = subject, f"{self._inbox}.{subjects.escape(proxy.process)}"
         self._open(proxy)
         deadline = monotonic() + AWAY_SECONDS
         while proxy.process in self._opening:
@@ -177,14 +187,10 @@ class Link:
             self._look_after(proxy)
 
     def send(self, proxy: Proxy, data: bytes) -> None:
-        proxy.sent_ns = monotonic()
+        proxy.sent_at = monotonic()
         if proxy.process in self._opening:
             return  # it says first how far it is
-        try:
-            subject = subjects.subject(self._env, subjects.trip(proxy.process))
-            self._client.publish(subject, data, f"{self._inbox}.{subjects.escape(proxy.process)}")
-        except Disconnected:
-            self._reconnect()
+        self._publish(proxy, data)
 
     def wait(self, proxy: Proxy, number: int) -> bytes:
         """The answer to request `number`."""
@@ -196,13 +202,6 @@ class Link:
             now = monotonic()
             self._turn(now + LOOK_SECONDS)
             self._look_after(proxy)
-
-    def publish(self, channel: str, data: bytes) -> None:
-        """Tell whoever listens; nobody has to."""
-        try:
-            self._client.publish(subjects.subject(self._env, channel), data)
-        except Disconnected:
-            self._reconnect()
 
     def controls(self) -> deque[bytes]:
         """What the user has said since, without waiting."""
@@ -270,32 +269,27 @@ class Link:
         for name, since in list(self._opening.items()):
             if now - since > LOOK_SECONDS:
                 self._open(self._proxies[name])
-        if proxy.process not in self._opening and now - proxy.sent_ns > AGAIN_SECONDS:
+        if proxy.process not in self._opening and now - proxy.sent_at > AGAIN_SECONDS:
             proxy.away_since = proxy.away_since or now
             if now - proxy.away_since > AWAY_SECONDS:
                 raise ReplayError(f"{proxy.process} has not answered for {AWAY_SECONDS:.0f} s; fleet status shows why")
-            proxy.sent_ns = now
+            proxy.sent_at = now
             self._open(proxy)
 
     def _open(self, proxy: Proxy) -> None:
         self._opening[proxy.process] = monotonic()
+        self._publish(proxy, self._open_request(proxy))
+
+    def _publish(self, proxy: Proxy, data: bytes) -> None:
+        subject, reply = self._addresses[proxy.process]
         try:
-            subject = subjects.subject(self._env, subjects.trip(proxy.process))
-            self._client.publish(subject, self._open_request(proxy), f"{self._inbox}.{subjects.escape(proxy.process)}")
+            self._client.publish(subject, data, reply)
         except Disconnected:
             self._reconnect()
 
     def _reconnect(self) -> None:
         self.on_wait("waiting for the control server")
-        while True:
-            try:
-                self._client.connect(monotonic() + AWAY_SECONDS)
-                self._client.subscribe(f"{self._inbox}.*")
-                self._client.subscribe(subjects.subject(self._env, "ctl.replay"))
-                break
-            except Disconnected as error:
-                if not self._client.is_connected:
-                    raise ReplayError(str(error)) from error
+        self.connect()
         now = monotonic()
         for name in self._proxies:  # what was under way may be lost: each says how far it is
             self._opening[name] = now - LOOK_SECONDS

@@ -7,6 +7,7 @@ it must get (`Nats-Expected-Last-Sequence`): whatever is sent twice, after a dea
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import secrets
 from collections import deque
@@ -42,8 +43,7 @@ class MarketPublisher:
 
     def connect(self) -> None:
         """Connect, find out what is stored already, and publish the first blocks of every stream."""
-        self._client.connect(monotonic() + AWAY_SECONDS)
-        self._client.subscribe(f"{self._inbox}.*")
+        self._connect(monotonic() + AWAY_SECONDS)
         self._stored = self._last_sequence()
         for _ in range(AHEAD):
             for rank in range(len(self._sources)):
@@ -57,13 +57,12 @@ class MarketPublisher:
         self._publish_next(rank)
         return found
 
-    def finish(self) -> None:
-        """Wait until everything is stored."""
-        while self._under_way:
-            self._take_acks(monotonic() + ACK_SECONDS, wanted=0)
-
     def close(self) -> None:
         self._client.close()
+
+    def _connect(self, deadline: float) -> None:
+        self._client.connect(deadline)
+        self._client.subscribe(f"{self._inbox}.*")
 
     def _publish_next(self, rank: int) -> None:
         block = next(self._sources[rank], None)
@@ -81,12 +80,15 @@ class MarketPublisher:
         self._take_acks(monotonic() + ACK_SECONDS, wanted=WINDOW)
 
     def _send(self, item: tuple[int, str, bytes]) -> None:
-        number, subject, data = item
-        headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
         try:
-            self._client.publish(subject, data, f"{self._inbox}.{number}", headers)
+            self._publish(item)
         except Disconnected:
             self._begin_again()
+
+    def _publish(self, item: tuple[int, str, bytes]) -> None:
+        number, subject, data = item
+        headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
+        self._client.publish(subject, data, f"{self._inbox}.{number}", headers)
 
     def _take_acks(self, deadline: float, wanted: int) -> None:
         """Take acknowledgements until no more than `wanted` are missing."""
@@ -121,8 +123,7 @@ class MarketPublisher:
         """After a loss: ask what is stored, and send the rest again."""
         if not self._client.is_connected:
             try:
-                self._client.connect(monotonic() + AWAY_SECONDS)
-                self._client.subscribe(f"{self._inbox}.*")
+                self._connect(monotonic() + AWAY_SECONDS)
             except Disconnected as error:
                 raise ReplayError(str(error)) from error
         stored = self._last_sequence()
@@ -130,13 +131,9 @@ class MarketPublisher:
             number, _, data = self._under_way.popleft()
             if number == stored:
                 self._check_own(number, data)
-        for item in list(self._under_way):
-            number, subject, data = item
-            headers = header_block(("Nats-Expected-Last-Sequence", str(number - 1)))
-            try:
-                self._client.publish(subject, data, f"{self._inbox}.{number}", headers)
-            except Disconnected:
-                return  # `_take_acks` begins again
+        with contextlib.suppress(Disconnected):  # `_take_acks` begins again
+            for item in self._under_way:
+                self._publish(item)
 
     def _last_sequence(self) -> int:
         token = f"info-{secrets.token_hex(4)}"
@@ -144,8 +141,7 @@ class MarketPublisher:
         while monotonic() < deadline:
             try:
                 if not self._client.is_connected:
-                    self._client.connect(deadline)
-                    self._client.subscribe(f"{self._inbox}.*")
+                    self._connect(deadline)
                 self._client.publish(f"$JS.API.STREAM.INFO.{self._stream}", b"", f"{self._inbox}.{token}")
                 found = self._answer_to(token, monotonic() + ACK_SECONDS)
             except Disconnected:

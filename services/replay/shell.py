@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import nats.errors
 from nautilus_common import trips
-from nautilus_common.bus.api import ask_jetstream
+from nautilus_common.bus.api import stream_facts
 from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.bus.errors import BusUnreachable
 from nautilus_common.bus.recorded import NotRecorded, wait_recorded
@@ -29,9 +29,8 @@ from nautilus_common.collector import collect_rarely
 from nautilus_common.errors import FleetError
 from nautilus_common.journal import EventLog
 from nautilus_common.messages import subjects
-from nautilus_common.plan import Seat
-from nautilus_common.process import WHO, Who, decode_who
 from nautilus_common.settings import ProcessSettings
+from nautilus_common.who import Who, ask_who, of_other_code, place
 
 from services.replay.answers import AnswerLog
 from services.replay.config import Job, blocks, read_job
@@ -44,7 +43,6 @@ FIND_SECONDS = 60.0
 PROGRESS_SECONDS = 0.2
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 0.1
-ASK_SECONDS = 0.3
 RECORD_SECONDS = 60.0
 
 
@@ -100,23 +98,11 @@ class Replay:
     async def _find(self, control: Any) -> dict[str, list[str]]:
         deadline = monotonic() + FIND_SECONDS
         heard: dict[str, Who] = {}
-        inbox = control.new_inbox()
-        subscription = await control.subscribe(inbox)
         seats = self.plan.seats()
         while True:
-            await control.publish(WHO, b"", reply=inbox)
-            until = monotonic() + 0.3
-            while (left := until - monotonic()) > 0:
-                try:
-                    message = await subscription.next_msg(timeout=left)
-                except Exception:  # nats-py's TimeoutError is one of several
-                    break
-                if message.data:
-                    who = decode_who(message.data)
-                    heard[who.process] = who
-            placed, missing = place(seats, list(heard.values()))
+            heard |= await ask_who(control)
+            placed, missing = place(seats, heard.values())
             if not missing:
-                await subscription.unsubscribe()
                 self._check_code([heard[name] for name in placed])
                 return placed
             if monotonic() > deadline:
@@ -127,13 +113,12 @@ class Replay:
             self._tell({"stage": "wait", "for": missing})
 
     def _check_code(self, found: list[Who]) -> None:
-        own = code_digest()
-        other = [who for who in found if who.code != own]
+        other = of_other_code(found)
         if other:
             names = ", ".join(f"{who.process} ({who.code})" for who in other)
             raise ReplayError(
-                f"{names} run other code than this replay ({own}): the bytes could not be equal. Start them again with "
-                "the installed version (fleet down, fleet up)"
+                f"{names} run other code than this replay ({code_digest()}): the bytes could not be equal. Start them "
+                "again with the installed version (fleet down, fleet up)"
             )
 
     # -- the run -------------------------------------------------------------------------------------------------------
@@ -199,21 +184,15 @@ class Replay:
 
     async def _wait_recorded(self, control: Connection) -> None:
         """Let a recorder have everything before it is gone, where one is there."""
-        facts = await ask_jetstream(control, f"STREAM.INFO.{subjects.control_stream(self.job.env)}", {})
-        assert facts is not None, "a stream that is not there raises"
-        seconds = RECORD_SECONDS if await self._has_recorder(control) else 0.0
-        await wait_recorded(control, self.job.env, int(facts["state"]["last_seq"]), seconds)
+        facts = await stream_facts(control, subjects.control_stream(self.job.env))
+        if facts is None:
+            return
 
-    async def _has_recorder(self, control: Connection) -> bool:
-        inbox = control.new_inbox()
-        subscription = await control.subscribe(inbox)
-        await control.publish(WHO, b"", reply=inbox)
-        with contextlib.suppress(nats.errors.Error, TimeoutError):
-            while True:
-                message = await subscription.next_msg(timeout=ASK_SECONDS)
-                if message.data and "recorder" in decode_who(message.data).roles:
-                    return True
-        return False
+        def records(who: Who) -> bool:
+            return "recorder" in who.roles
+
+        is_recorded = any(map(records, (await ask_who(control, enough=records)).values()))
+        await wait_recorded(control, self.job.env, facts.last_seq, RECORD_SECONDS if is_recorded else 0.0)
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float, cpu: float) -> dict[str, Any]:
         digest = log.digest()
@@ -242,25 +221,6 @@ class Replay:
         if now - self._told > PROGRESS_SECONDS:
             self._told = now
             self._tell({"stage": "wait", "for": [text]})
-
-
-def place(seats: list[Seat], found: list[Who]) -> tuple[dict[str, list[str]], list[str]]:
-    """Which process serves which engine, the same for the same processes; and the engines that nobody serves.
-
-    Several processes of one role share its engines out in the order of their names.
-    """
-    placed: dict[str, list[str]] = {}
-    missing = []
-    taken: dict[str, int] = {}
-    for seat in seats:
-        able = sorted(who.process for who in found if seat.role in who.roles)
-        if not able:
-            missing.append(seat.engine)
-            continue
-        number = taken.get(seat.role, 0)
-        taken[seat.role] = number + 1
-        placed.setdefault(able[number % len(able)], []).append(seat.engine)
-    return placed, missing
 
 
 async def connect_patiently(url: str) -> Connection:

@@ -151,7 +151,8 @@ def test_nothing_runs_before_all_is_checked(monkeypatch):
             snapshot.load(bad, bound_to="a")
     with pytest.raises(SnapshotError, match="the settings was a, here it is b"):
         snapshot.load(data, bound_to="b")
-    for name, what in (("version", "nautilus-fleet"), ("code_hash", "source"), ("python_and_libraries", "Python")):
+    bindings = {"package_version": "nautilus-fleet", "code_hash": "source", "python_and_libraries": "Python"}
+    for name, what in bindings.items():
         with monkeypatch.context() as patch:
             patch.setattr(snapshot, name, lambda: "another")
             with pytest.raises(SnapshotError, match=f"{what}.* here it is another"):

@@ -19,7 +19,6 @@ class Received(NamedTuple):
     """One message. `status` is the server's word on the message itself: 503 when nobody listens, 0 otherwise."""
 
     subject: str
-    sid: int
     reply: str
     payload: bytes
     status: int
@@ -63,7 +62,7 @@ class Parser:
             status = int(first[1]) if len(first) > 1 and first[1].isdigit() else 0
             begin = body
         reply = parts[3].decode() if len(parts) == 4 + sizes else ""
-        return Received(parts[1].decode(), int(parts[2]), reply, bytes(buffer[begin:stop]), status)
+        return Received(parts[1].decode(), reply, bytes(buffer[begin:stop]), status)
 
 
 def connect_line(url: str, name: str) -> bytes:

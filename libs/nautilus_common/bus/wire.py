@@ -40,7 +40,7 @@ class WireClient:
         self._name = name
         self._socket: socket.socket | None = None
         self._parser = Parser()
-        self._sid = 0
+        self._subscriptions = 0
         self.max_payload = 0
 
     # -- connection ----------------------------------------------------------------------------------------------------
@@ -94,11 +94,10 @@ class WireClient:
 
     # -- what the loop needs -------------------------------------------------------------------------------------------
 
-    def subscribe(self, subject: str) -> int:
-        """Receive what is published on `subject`; returns the id that comes with each message."""
-        self._sid += 1
-        self._send(f"SUB {subject} {self._sid}\r\n".encode())
-        return self._sid
+    def subscribe(self, subject: str) -> None:
+        """Receive what is published on `subject`, as long as this connection lasts."""
+        self._subscriptions += 1
+        self._send(f"SUB {subject} {self._subscriptions}\r\n".encode())
 
     def publish(self, subject: str, payload: bytes, reply: str = "", headers: bytes = b"") -> None:
         """Send a message. `headers` are the bytes of a header block. Raises WireError when it is too large."""

@@ -15,8 +15,8 @@ from nautilus_common.bus.tasks import end_tasks
 from nautilus_common.code import code_digest
 from nautilus_common.health import Health
 from nautilus_common.live_host import LiveHost
-from nautilus_common.process import WHO, Who
 from nautilus_common.settings import ProcessSettings
+from nautilus_common.who import WHO, Who
 from nautilus_fleet.live import Servers
 
 from services.data_gateway.shell import DataGateway

@@ -87,14 +87,15 @@ async def test_all_in_one_process_drained_and_killed(
 ) -> None:
     process = await start(*ROLES)
     session = await open_session(world, msgspec.structs.replace(PLAN, log_level="DEBUG"), FEED)
+    await until(lambda: "Pulse: beat" in capsys.readouterr().err, "a strategy that logs", 10)
     await until_orders(orders, 10)
     await process.stop()
+    capsys.readouterr()
     kept = list((process.home / "snapshots").iterdir())
     assert len(kept) == 1, "a drained process keeps a snapshot"
-    assert "Pulse: beat" in capsys.readouterr().err
     await process.start(world, *urls)
+    await until(lambda: "Pulse: beat" in capsys.readouterr().err, "a strategy that logs on after a snapshot", 10)
     await until_orders(orders, 10)
-    assert "Pulse: beat" in capsys.readouterr().err, "strategies log on after a snapshot"
     await process.die()
     await process.start(world, *urls)
     await until_orders(orders, 10)

@@ -13,11 +13,10 @@ import pytest
 import redis.asyncio as redis
 from nautilus_common.settings import SettingsError
 
-from services.recorder.audit import read_journal
 from services.recorder.lane import LaneFailed
 from services.recorder.migrations import Migration, MigrationError, load_migrations, migrate
 from services.recorder.recorder import Recorder
-from tests.integration.recorder.worlds import Recording, Servers, World, eventually
+from tests.integration.recorder.worlds import Recording, Servers, World, eventually, read_journal
 from tests.recorded import Logs, entry, recorded_run
 
 RUN = Logs().write(recorded_run().payloads)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.servers import NatsServer, Postgres, Server, Valkey
@@ -174,3 +175,20 @@ async def eventually(holds: Callable[[], bool | Awaitable[bool]], what: str, sec
 
 def alive(process: Any) -> bool:
     return process.poll() is None and psutil.pid_exists(process.pid)
+
+
+async def read_journal(connection: Any, env: str, process: str) -> list[dict[str, Any]]:
+    """The entries of a process in order, without their records: `inputs` is what it has taken in a live session."""
+    query = (
+        "SELECT stream_seq, roles, process, epoch, number, ts, counts, records, inputs FROM fleet.entries "
+        "WHERE env = $1 AND process = $2 ORDER BY stream_seq"
+    )
+    rows = await connection.fetch(query, env, process)
+    return [
+        {
+            **dict(row),
+            "counts": msgspec.json.decode(row["counts"], type=dict[int, int]),
+            "inputs": msgspec.msgpack.decode(row["inputs"]),
+        }
+        for row in rows
+    ]
