@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -173,32 +173,27 @@ class LiveHost:
         made = self.session = LiveSession(
             self._control, self._data, self.env, self._process, self._epoch, self._health, self._home
         )
-        try:
+        with self._quarantining():
             log.info("session joined", extra={"session": session.id, "engines": session.placing[self._process].engines})
             await made.run(session, opened, self._builders)
             log.info("session over", extra={"session": session.id})
             self.session = None
             self._parts = [task for task in self._parts if task is not asyncio.current_task()]
-        except asyncio.CancelledError:
-            raise
-        except FencedError as error:
-            self._quarantine(error)
-            self._on_fenced(str(error))
-        except Exception as error:
-            made.failure = error
-            self._quarantine(error)
 
     async def _bring_data(self, session: Session, opened: int) -> None:
         assert self._feed is not None
-        try:
+        with self._quarantining():
             await self._feed.run(session, opened)
-        except asyncio.CancelledError:
-            raise
-        except FencedError as error:
-            self._quarantine(error)
-            self._on_fenced(str(error))
+
+    @contextlib.contextmanager
+    def _quarantining(self) -> Iterator[None]:
+        """What stops a part that we take in a session stops all of them."""
+        try:
+            yield
         except Exception as error:
             self._quarantine(error)
+            if isinstance(error, FencedError):
+                self._on_fenced(str(error))
 
     def _quarantine(self, error: Exception) -> None:
         """This process takes nothing more, and says why wherever it is asked."""

@@ -96,6 +96,9 @@ class LiveSession:
                 raise self.failure
             await self._publish_rest()
             self._path(session).unlink(missing_ok=True)
+        except Exception as error:
+            self.failure = error
+            raise
         finally:
             await self._close()
 

@@ -136,24 +136,33 @@ class Scheduler:
     def _feed(self) -> None:
         """Show the next block of each stream that holds the frontier back; all engines first take what they have."""
         frontier = self.frontier
-        self._run_silently(frontier)
+        blocks = []
         for rank, end in enumerate(self._ends):
-            if end == frontier:
-                self._feed_stream(rank)
+            if end != frontier:
+                continue
+            block = self._next_block(rank)
+            if block is None:
+                self._ends[rank] = INF
+                continue
+            blocks.append(block)
+            self._ends[rank] = block.end
+            self.last_row_ns = max(self.last_row_ns, int(block.columns["ts_init"][-1]))
+        self._show(frontier, blocks)
+        if self._on_feed is not None:
+            for block in blocks:
+                self._on_feed(block)
         self.frontier = min(self._ends, default=INF)
         self._horizons.clear()
 
-    def _feed_stream(self, rank: int) -> None:
-        block = next(self._sources[rank], None)
-        if block is None:
-            self._ends[rank] = INF
-            return
-        for engine in self.engines:
-            engine.feed(block)
-        if self._on_feed is not None:
-            self._on_feed(block)
-        self._ends[rank] = block.end
-        self.last_row_ns = max(self.last_row_ns, int(block.columns["ts_init"][-1]))
+    def _next_block(self, rank: int) -> Block | None:
+        return next(self._sources[rank], None)
+
+    def _show(self, frontier: Tag, blocks: list[Block]) -> None:
+        """Let every engine take what it has below `frontier`, then see `blocks`."""
+        self._run_silently(frontier)
+        for block in blocks:
+            for engine in self.engines:
+                engine.feed(block)
 
     def _finish(self, until: Tag) -> None:
         """Let every engine take its silent inputs up to `until`, so that all stand at the same tag."""

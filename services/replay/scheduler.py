@@ -60,6 +60,7 @@ class FleetScheduler(Scheduler):
         self._end: Tag | None = None
         self._answering: dict[tuple[str, int], tuple[list[Proxy], list[Proxy]]] = {}
         self._home = {seat.rank: proxy for proxy in proxies for seat in proxy.seats}
+        self._to_show: list[int] = []  # numbers of the blocks that come next
         self.trips = 0
         for proxy in proxies:
             for seat in proxy.seats:
@@ -194,28 +195,20 @@ class FleetScheduler(Scheduler):
         proxy.post(self.frontier, until)
         self._collect(proxy)
 
-    def _feed(self) -> None:
-        frontier = self.frontier
-        numbers = []
-        for rank, end in enumerate(self._ends):
-            if end != frontier:
-                continue
-            found = self._market.next(rank)
-            if found is None:
-                self._ends[rank] = INF
-                continue
-            block, number = found
-            numbers.append(number)
-            self._ends[rank] = block.end
-            self.last_row_ns = max(self.last_row_ns, int(block.columns["ts_init"][-1]))
-            if self._on_feed is not None:
-                self._on_feed(block)
+    def _next_block(self, rank: int) -> Block | None:
+        found = self._market.next(rank)
+        if found is None:
+            return None
+        block, number = found
+        self._to_show.append(number)
+        return block
+
+    def _show(self, frontier: Tag, blocks: list[Block]) -> None:
+        numbers, self._to_show = self._to_show, []
         for proxy in self.proxies:
             proxy.add(trips.Feed(frontier, numbers))
             if proxy.reactive and (proxy.feeds_queued >= FEEDS_QUEUED_MAX or proxy.queued >= QUEUED_MAX):
                 self._send_unawaited(proxy)
-        self.frontier = min(self._ends, default=INF)
-        self._horizons.clear()
 
     def _run_silently(self, until: Tag) -> None:
         for proxy in self.proxies:
