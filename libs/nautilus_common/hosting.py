@@ -38,11 +38,10 @@ class HostingError(Exception):
 def build_group(plan: RunPlan, engines: list[str], builders: dict[str, Builder]) -> Group:
     """The engines named, in rank order, with one ledger. Raises HostingError."""
     seats = plan.seats()
-    ledger = plan.new_ledger()
+    here = [seat for seat in seats if seat.engine in engines]
+    ledger = plan.new_ledger(keep_closed=any(seat.role == "strategy_host" for seat in here))
     made = []
-    for seat in seats:
-        if seat.engine not in engines:
-            continue
+    for seat in here:
         builder = builders.get(seat.role)
         if builder is None:
             raise HostingError(f"{seat.engine} needs the role {seat.role}, which this process does not serve")

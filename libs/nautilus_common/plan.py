@@ -193,11 +193,14 @@ class RunPlan(msgspec.Struct, frozen=True):
     def instruments_by_id(self) -> dict[InstrumentId, Instrument]:
         return {instrument.id: instrument for instrument in self.instruments}
 
-    def new_ledger(self) -> Ledger:
-        """A ledger as the run begins; the engines of one process share one (ADR 0005)."""
+    def new_ledger(self, *, keep_closed: bool) -> Ledger:
+        """A ledger as the run begins; the engines of one process share one (ADR 0005).
+
+        `keep_closed`: closed lives of a position id that was used again are kept too; only strategies look them up.
+        """
         accounts = [venue.account for venue in self.venues]
         view = MarketView(self.streams, self.data_rank)
-        return Ledger(self.instruments_by_id(), accounts, view, keep_closed=True)
+        return Ledger(self.instruments_by_id(), accounts, view, keep_closed=keep_closed)
 
     def seats(self) -> list[Seat]:
         """Every engine in the order of rank."""

@@ -95,3 +95,18 @@ def test_the_deaths_of_a_long_run_do_happen() -> None:
     assert link.deaths > 10
     assert link.loop_deaths > 1
     assert link.snapshots
+
+
+def test_only_who_hosts_strategies_keeps_closed_lives_of_positions() -> None:
+    plan = Plan(seed=3, latency_ns=0, streams=2, instruments=1, venues=1, hedging=False, probability=1.0, rows=60)
+    groups = [[engine] for engine in engines_of(build(plan))]
+    _, link = run_over(lambda: build(plan), groups, None)
+    kept = {
+        engine.name: len(engine.ledger.snapshots)
+        for host in link.hosts.values()
+        for engine in host.group.engines
+        if hasattr(engine, "ledger")
+    }
+    assert set(kept) == {"portfolio", "risk", "strategy_host"}
+    assert kept["strategy_host"] > 0
+    assert kept["portfolio"] == kept["risk"] == 0
