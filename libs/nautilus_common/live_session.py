@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 SILENT_MAX = 4_096
 SILENT_SECONDS = 0.25
 TURN_INPUTS = 64  # inputs in one go before others in this process have theirs
-SNAPSHOT_INPUTS = 50_000
+SNAPSHOT_INPUTS = 50_000  # between two snapshots, at least
+SNAPSHOT_SHARE = 16  # and a sixteenth of all that were taken: a snapshot grows with what a session has done
 DRAIN_SECONDS = 10.0
 AGAIN_SECONDS = 0.001
 TIMER_SECONDS_MAX = 86_400.0
@@ -294,7 +295,8 @@ class LiveSession:
             self._flush_silent()
         elif self._flusher is None:
             self._flusher = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._flush_silent)
-        if self._since_snapshot >= SNAPSHOT_INPUTS and self._keeping is None:
+        due = max(SNAPSHOT_INPUTS, self._inputs // SNAPSHOT_SHARE)
+        if self._since_snapshot >= due and self._keeping is None:
             self._since_snapshot = 0
             self._keeping = asyncio.create_task(self._pause_and_keep(run))
 

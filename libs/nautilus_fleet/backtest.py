@@ -448,7 +448,7 @@ class BacktestEngine:
             run.log.digest(),
             self.event_count,
             run.rows,
-            len(run.host.order_index.orders),
+            len(run.host.order_index),
             len(self.generate_positions_report()),
             run.start_ns,
             run.end_ns,

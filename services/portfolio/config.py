@@ -10,4 +10,4 @@ from services.portfolio.engine import PortfolioEngine
 
 def build(plan: RunPlan, seat: Seat, ledger: Ledger) -> PortfolioEngine:
     """The engine of `seat`."""
-    return PortfolioEngine(ledger, seat.rank, plan.equity_interval_ns)
+    return PortfolioEngine(ledger, seat.rank, plan.equity_interval_ns, keep_states=False)

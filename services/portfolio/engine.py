@@ -31,13 +31,22 @@ class PortfolioEngine:
     #: It never speaks unless it is spoken to, so its horizon need not be asked.
     reactive = True
 
-    def __init__(self, ledger: Ledger, rank: int, equity_interval_ns: int = 3_600_000_000_000) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        rank: int,
+        equity_interval_ns: int = 3_600_000_000_000,
+        *,
+        keep_states: bool = True,
+    ) -> None:
+        """`keep_states`: remember every account state, for the report of a run in one process."""
         self.name = "portfolio"
         self.rank = rank
         self.ledger = ledger
         self._view = ledger.market
         self.equity = EquityCurve(ledger, equity_interval_ns)
         self.account_states = MessageHistory(AccountState)
+        self._keep_states = keep_states
         self._position_channels: dict[StrategyId, str] = {}
         self._account_channels: dict[AccountId, str] = {}
 
@@ -89,7 +98,8 @@ class PortfolioEngine:
 
     def _say_account(self, tag: Tag, account: Account, out: Outbox, *, reported: bool = False) -> None:
         state = account.state(tag[0], reported=reported)
-        self.account_states.append(state)
+        if self._keep_states:
+            self.account_states.append(state)
         channel = self._account_channels.get(account.id)
         if channel is None:
             channel = self._account_channels[account.id] = subjects.account_events(account.id)

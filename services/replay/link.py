@@ -24,10 +24,15 @@ from nautilus_common.plan import Seat
 from services.replay.answers import AnswerLog
 
 AGAIN_SECONDS = 1.0  # a request without an answer is sent again
+OPEN_SECONDS = 0.25  # and the question how far a process is, which may be loading its snapshot
 LOOK_SECONDS = 0.05
 AWAY_SECONDS = 60.0  # a process that is away longer ends the replay
-# Requests between two snapshots of a process; tests make them frequent.
+# Requests between two snapshots of a process, at least; tests make them frequent.
 SNAPSHOT_EVERY = int(os.environ.get("FLEET_TEST_SNAPSHOT_EVERY", "4000"))
+SNAPSHOT_SHARE = 16
+"""A snapshot grows with what a run has done: the next one comes after a sixteenth more, so that all of them together
+cost no more than some sixteen of the last.
+"""
 
 
 class ReplayError(Exception):
@@ -60,11 +65,14 @@ class Proxy:
         self._logged = log.read()
         self._calls: list[trips.Call] = []
         self._kept: deque[tuple[int, bytes]] = deque()
+        self._keeps: deque[int] = deque()  # numbers of requests that order a snapshot and are not answered
+        self._next_keep = SNAPSHOT_EVERY
         self._digests: dict[int, bytes] = {}
         self._arrived: dict[int, bytes] = {}
         self.sent = 0  # number of the last request
         self.collected = 0  # number of the last answer that the loop has taken
         self.sent_at = 0.0  # monotonic seconds
+        self.resent_at = 0.0
 
     # -- for the loop --------------------------------------------------------------------------------------------------
 
@@ -87,8 +95,10 @@ class Proxy:
     def post(self, frontier: tuple[int, ...] | None, until: tuple[int, ...] | None) -> None:
         """Send the calls; the answer is collected later."""
         self.sent += 1
-        if self.sent % SNAPSHOT_EVERY == 0:
+        if self.sent >= self._next_keep:
             self._calls.append(trips.Keep())
+            self._keeps.append(self.sent)
+            self._next_keep += max(SNAPSHOT_EVERY, self.sent // SNAPSHOT_SHARE)
         data = trips.encode(trips.Request(self.sent, self._calls, frontier, until))
         self._calls = []
         self._kept.append((self.sent, data))
@@ -106,8 +116,9 @@ class Proxy:
             self._log.append(data)
         self.collected = number
         self._digests[number] = _digest(data)
-        if number % SNAPSHOT_EVERY == 0 and not self._keep_all:
-            while self._kept and self._kept[0][0] <= number:
+        if self._keeps and self._keeps[0] == number:
+            self._keeps.popleft()
+            while not self._keep_all and self._kept and self._kept[0][0] <= number:
                 self._digests.pop(self._kept.popleft()[0], None)
         answer = trips.decode_inward(data)
         assert isinstance(answer, trips.Answer)
@@ -138,6 +149,7 @@ class Proxy:
         after = min(number, max(self.collected, len(self._logged)))
         if after + 1 < first and after < self.sent:
             raise NeedHistory(self.process)
+        self.resent_at = monotonic()
         for kept, data in self._kept:
             if kept > after:
                 self._link.send(self, data)
@@ -154,7 +166,7 @@ class Link:
         self._addresses: dict[str, tuple[str, str]] = {}  # of each process: its subject, and where it answers
         self._open_request = open_request
         self._controls: deque[bytes] = deque()
-        self._opening: dict[str, float] = {}
+        self._opening: dict[str, float] = {}  # who is asked how far it is, and when again if it says nothing
         self.on_wait: Callable[[str], None] = lambda text: None
 
     def connect(self) -> None:
@@ -244,13 +256,15 @@ class Link:
             case trips.Answer():
                 proxy.take(received.payload, inward.number)
             case trips.Opened():
-                self._opening.pop(proxy.process, None)
-                proxy.away_since = 0.0
-                proxy.resend_after(inward.number)
+                # It may have been asked several times while it loaded its snapshot: it is sent the rest once.
+                if self._opening.pop(proxy.process, None) is not None:
+                    proxy.away_since = 0.0
+                    proxy.resend_after(inward.number)
             case trips.Missed():
                 if inward.number < 0:
                     self._open(proxy)
-                elif inward.number < proxy.sent:
+                elif inward.number < proxy.sent and monotonic() - proxy.resent_at > AGAIN_SECONDS:
+                    # Else it is of one of the requests that were under way before; `_look_after` sees to it if not.
                     proxy.resend_after(inward.number)
             case trips.Failed():
                 raise ReplayError(f"{proxy.process}: {inward.what}" + (f"\n  {inward.where}" if inward.where else ""))
@@ -262,22 +276,22 @@ class Link:
         self.on_wait(f"waiting for {proxy.process}")
         if now - proxy.away_since > AWAY_SECONDS:
             raise ReplayError(f"{proxy.process} has been away for {AWAY_SECONDS:.0f} s; fleet status shows why")
-        self._opening[proxy.process] = now  # asked again by `_look_after`
+        self._opening[proxy.process] = now + LOOK_SECONDS  # asked again by `_look_after`
 
     def _look_after(self, proxy: Proxy) -> None:
         now = monotonic()
-        for name, since in list(self._opening.items()):
-            if now - since > LOOK_SECONDS:
+        for name, again_at in list(self._opening.items()):
+            if now > again_at:
                 self._open(self._proxies[name])
         if proxy.process not in self._opening and now - proxy.sent_at > AGAIN_SECONDS:
             proxy.away_since = proxy.away_since or now
             if now - proxy.away_since > AWAY_SECONDS:
                 raise ReplayError(f"{proxy.process} has not answered for {AWAY_SECONDS:.0f} s; fleet status shows why")
-            proxy.sent_at = now
             self._open(proxy)
 
     def _open(self, proxy: Proxy) -> None:
-        self._opening[proxy.process] = monotonic()
+        proxy.sent_at = monotonic()
+        self._opening[proxy.process] = proxy.sent_at + OPEN_SECONDS
         self._publish(proxy, self._open_request(proxy))
 
     def _publish(self, proxy: Proxy, data: bytes) -> None:
@@ -292,7 +306,7 @@ class Link:
         self.connect()
         now = monotonic()
         for name in self._proxies:  # what was under way may be lost: each says how far it is
-            self._opening[name] = now - LOOK_SECONDS
+            self._opening[name] = now
 
 
 def _digest(data: bytes) -> bytes:

@@ -21,9 +21,10 @@ from nautilus_common.model.order_states import DuplicateFill
 from nautilus_common.model.orders import order_from_init
 from nautilus_common.model.position_events import position_event
 from nautilus_common.strategy.actor import Actor
-from nautilus_common.strategy.cache import Cache, OrderIndex
+from nautilus_common.strategy.cache import Cache
 from nautilus_common.strategy.clock import Clock, Timer
 from nautilus_common.strategy.log import Logger, LogSettings
+from nautilus_common.strategy.order_index import OrderIndex
 from nautilus_common.strategy.portfolio import Portfolio
 from nautilus_common.strategy.strategy import Strategy
 from nautilus_common.streams import HISTORY_ROWS, MarketView, StreamSpec
@@ -409,7 +410,7 @@ class StrategyHostEngine:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def _on_order_event(self, tag: Tag, event: OrderEvent) -> None:
-        order = self.order_index.orders.get(event.client_order_id)
+        order = self.order_index.get(event.client_order_id)
         if order is None:
             raise EngineError(f"{self.name}: {type(event).__name__} for an unknown order {event.client_order_id}")
         try:

@@ -6,7 +6,7 @@ size and of the time.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -37,7 +37,9 @@ _ORDER_EVENTS = (
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode_order_events = msgspec.msgpack.Decoder(list[_ORDER_EVENTS]).decode
+_decode_orders = msgspec.msgpack.Decoder(list[list[_ORDER_EVENTS]]).decode
 _decode_fills = msgspec.msgpack.Decoder(list[events.OrderFilled]).decode
+_decode_positions = msgspec.msgpack.Decoder(list[tuple[list[events.OrderFilled], int]]).decode
 
 Packed = bytes | list[Any]
 """MessagePack; or the messages as they are, where one holds objects that MessagePack would change."""
@@ -53,12 +55,30 @@ def unpack_order_events(packed: Packed) -> list[Any]:
     return _decode_order_events(packed) if isinstance(packed, bytes) else packed
 
 
+def pack_orders(orders: Iterable[Sequence[events.OrderEvent]]) -> bytes:
+    """Orders, each as its events; of none of them may `exec_algorithm_params` be set."""
+    return _encode(list(orders))
+
+
+def unpack_orders(packed: bytes) -> list[list[Any]]:
+    return _decode_orders(packed)
+
+
 def pack_fills(fills: Sequence[events.OrderFilled]) -> bytes:
     return _encode(fills)
 
 
 def unpack_fills(packed: bytes) -> list[events.OrderFilled]:
     return _decode_fills(packed)
+
+
+def pack_positions(positions: Iterable[tuple[Sequence[events.OrderFilled], int]]) -> bytes:
+    """Positions, each as its fills and what was adjusted beside them, raw."""
+    return _encode(list(positions))
+
+
+def unpack_positions(packed: bytes) -> list[tuple[list[events.OrderFilled], int]]:
+    return _decode_positions(packed)
 
 
 class MessageHistory(Generic[M]):

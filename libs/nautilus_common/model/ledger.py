@@ -23,6 +23,7 @@ from nautilus_common.messages.events import (
     OrderUpdated,
 )
 from nautilus_common.model.account import Account, AccountSpec, account_from_spec
+from nautilus_common.model.closed_positions import ClosedPositions
 from nautilus_common.model.enums import OrderSide
 from nautilus_common.model.identifiers import AccountId, ClientOrderId, InstrumentId, PositionId, Venue
 from nautilus_common.model.position import Position
@@ -116,7 +117,7 @@ class Ledger:
         self.xrates = ExchangeRates(instruments, market)
         self._orders: dict[ClientOrderId, OpenOrder] = {}
         self._init_sums: dict[InstrumentId, int] = {}
-        self.snapshots: list[Position] = []
+        self.snapshots = ClosedPositions(self.terms)
         self._keep_closed = keep_closed
 
     def __getstate__(self) -> dict[str, object]:

@@ -425,6 +425,11 @@ class Order:
                 values[name] = _text(getattr(self, name))
         return values
 
+    @property
+    def is_made_of_events(self) -> bool:
+        """True when its events say all that it is: no user has put anything on it, and no event holds an object."""
+        return self.__dict__.keys() <= _MADE_OF_EVENTS and self.init_event.exec_algorithm_params is None
+
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Copied and kept as its events, which have made it, and what a user has put beside that."""
         made = (_order_of, (type(self), pack_order_events(self._events)))

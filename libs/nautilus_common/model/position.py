@@ -283,7 +283,7 @@ class Position:
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         """Copied and kept as its fills, which have made it."""
-        return _position_of, (self.terms, pack_fills(self.fills), self.adjusted_raw)
+        return _unpack, (self.terms, pack_fills(self.fills), self.adjusted_raw)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Position) and self.id == other.id
@@ -295,8 +295,13 @@ class Position:
         return f"Position({self.side.name} {self.quantity} {self.instrument_id}, id={self.id})"
 
 
-def _position_of(terms: Terms, fills: bytes, adjusted_raw: int) -> Position:
-    first, *others = unpack_fills(fills)
+def _unpack(terms: Terms, fills: bytes, adjusted_raw: int) -> Position:
+    return position_of(terms, unpack_fills(fills), adjusted_raw)
+
+
+def position_of(terms: Terms, fills: list[OrderFilled], adjusted_raw: int) -> Position:
+    """The position that these fills have made, and what was adjusted beside them."""
+    first, *others = fills
     position = Position(terms.instrument, first, terms)
     for fill in others:
         position.apply(fill)

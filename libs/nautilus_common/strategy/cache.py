@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nautilus_common.model.ledger import Ledger
     from nautilus_common.model.orders import Order
     from nautilus_common.model.position import Position
+    from nautilus_common.strategy.order_index import OrderIndex
     from nautilus_common.streams import MarketView, StreamView
 
 CAPACITY = 10_000
@@ -41,32 +42,6 @@ class CacheSource(Protocol):
         """Bars built inside, oldest first; None when nobody asked for the type."""
 
     def internal_bar_types(self) -> list[BarType]: ...
-
-
-class OrderIndex:
-    """All orders of a host, with the open and the in-flight ones kept apart so that asking stays cheap."""
-
-    def __init__(self) -> None:
-        self.orders: dict[ClientOrderId, Order] = {}
-        self.active: dict[ClientOrderId, Order] = {}
-        self.closed_count = 0
-
-    def __getstate__(self) -> tuple[list[Order], list[Order], int]:
-        return list(self.orders.values()), list(self.active.values()), self.closed_count
-
-    def __setstate__(self, state: tuple[list[Order], list[Order], int]) -> None:
-        every, active, self.closed_count = state
-        self.orders = {order.client_order_id: order for order in every}
-        self.active = {order.client_order_id: order for order in active}
-
-    def add(self, order: Order) -> None:
-        self.orders[order.client_order_id] = order
-        self.active[order.client_order_id] = order
-
-    def update(self, order: Order) -> None:
-        """An event was applied: forget the order among the active ones when it is closed."""
-        if order.is_closed and self.active.pop(order.client_order_id, None) is not None:
-            self.closed_count += 1
 
 
 class Cache:
@@ -224,10 +199,10 @@ class Cache:
     # -- orders ------------------------------------------------------------------------------------------------------
 
     def order(self, client_order_id: ClientOrderId) -> Order | None:
-        return self._orders.orders.get(client_order_id)
+        return self._orders.get(client_order_id)
 
     def order_exists(self, client_order_id: ClientOrderId) -> bool:
-        return client_order_id in self._orders.orders
+        return client_order_id in self._orders
 
     def orders(
         self,
@@ -236,7 +211,7 @@ class Cache:
         strategy_id: StrategyId | None = None,
         side: OrderSide = OrderSide.NO_ORDER_SIDE,
     ) -> list[Order]:
-        return _filter_orders(self._orders.orders.values(), venue, instrument_id, strategy_id, side)
+        return _filter_orders(self._orders, venue, instrument_id, strategy_id, side)
 
     def orders_open(
         self,
@@ -265,7 +240,7 @@ class Cache:
         strategy_id: StrategyId | None = None,
         side: OrderSide = OrderSide.NO_ORDER_SIDE,
     ) -> list[Order]:
-        found = _filter_orders(self._orders.orders.values(), venue, instrument_id, strategy_id, side)
+        found = _filter_orders(self._orders, venue, instrument_id, strategy_id, side)
         return [order for order in found if order.is_closed]
 
     def is_order_open(self, client_order_id: ClientOrderId) -> bool:
@@ -273,7 +248,7 @@ class Cache:
         return order is not None and order.is_open
 
     def is_order_closed(self, client_order_id: ClientOrderId) -> bool:
-        order = self._orders.orders.get(client_order_id)
+        order = self._orders.get(client_order_id)
         return order is not None and order.is_closed
 
     def is_order_inflight(self, client_order_id: ClientOrderId) -> bool:
@@ -281,7 +256,7 @@ class Cache:
         return order is not None and order.is_inflight
 
     def orders_total_count(self, **filters: object) -> int:
-        return len(self.orders(**filters)) if filters else len(self._orders.orders)  # type: ignore[arg-type]
+        return len(self.orders(**filters)) if filters else len(self._orders)  # type: ignore[arg-type]
 
     def orders_open_count(self, **filters: object) -> int:
         return len(self.orders_open(**filters))  # type: ignore[arg-type]
@@ -298,7 +273,7 @@ class Cache:
         return self._source.ledger.positions.get(position_id)
 
     def position_for_order(self, client_order_id: ClientOrderId) -> Position | None:
-        order = self._orders.orders.get(client_order_id)
+        order = self._orders.get(client_order_id)
         if order is None or order.position_id is None:
             return None
         return self.position(order.position_id)
