@@ -58,15 +58,19 @@ class OrderIndex:
         self.active[client_order_id] = order
 
     def update(self, order: Order) -> None:
-        """An event was applied: forget the order among the active ones when it is closed."""
+        """An event was applied: a closed order is no longer active, and is again when a late fill has opened it."""
         client_order_id = order.client_order_id
-        if order.is_closed and self.active.pop(client_order_id, None) is not None:
-            self.closed_count += 1
-        if client_order_id not in self.active:
+        if order.is_closed:
+            if self.active.pop(client_order_id, None) is not None:
+                self.closed_count += 1
             self._unpacked[client_order_id] = order
+        elif client_order_id not in self.active:
+            self.active[client_order_id] = order
+            self.closed_count -= 1
+            self._unpacked.pop(client_order_id, None)
 
     def __getstate__(self) -> _State:
-        packable = [order for order in self._unpacked.values() if order.is_closed and order.is_made_of_events]
+        packable = [order for order in self._unpacked.values() if order.is_made_of_events]
         if packable:
             self._packed.append(pack_orders(order.events for order in packable))
             for order in packable:
