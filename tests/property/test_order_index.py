@@ -176,3 +176,16 @@ for machine in (Orders, Positions):
     machine.TestCase.settings = settings(deadline=None, max_examples=60, stateful_step_count=30, derandomize=True)
 TestOrders = Orders.TestCase
 TestPositions = Positions.TestCase
+
+
+def test_an_order_that_is_packed_twice_is_as_it_was_last() -> None:
+    found = Orders()
+    found.add()
+    name = ClientOrderId("O-1")
+    found.apply(name, OrderAccepted(*IDS, name, *VENUE, 3, 3))
+    found.apply(name, OrderCanceled(*IDS, name, *VENUE, 4, 4))
+    found.snapshot(1)
+    found.apply(name, filled(name, 10, "T-1"))
+    found.snapshot(2)
+    found.look()
+    found.counts()
