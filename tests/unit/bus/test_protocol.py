@@ -19,12 +19,12 @@ BYTES = (
 ITEMS = [
     b'INFO {"max_payload":8388608}',
     b"PING",
-    Received("fleet.live.a", 7, "", b"hello", 0),
-    Received("fleet.live.b", 7, "_INBOX.x", b"\r\n", 0),
-    Received("fleet.live.c", 8, "_INBOX.y", b"abc", 503),
-    Received("fleet.live.d", 8, "", b"", 0),
+    Received("fleet.live.a", "", b"hello", 0),
+    Received("fleet.live.b", "_INBOX.x", b"\r\n", 0),
+    Received("fleet.live.c", "_INBOX.y", b"abc", 503),
+    Received("fleet.live.d", "", b"", 0),
     b"-ERR 'Authorization Violation'",
-    Received("e", 9, "", b"", 0),
+    Received("e", "", b"", 0),
 ]
 
 
