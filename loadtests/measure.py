@@ -46,5 +46,5 @@ def latency_us(values_ns: Sequence[int]) -> Figures:
     return {
         "p50_us": round(percentile(values_ns, 0.50) / 1e3, 2),
         "p99_us": round(percentile(values_ns, 0.99) / 1e3, 2),
-        "max_us": round(max(values_ns) / 1e3, 1),
+        "max_us": round(max(values_ns) / 1e3, 2),
     }
