@@ -38,6 +38,11 @@ PHASE_EXPIRY = 3
 PHASE_STOP = 8  # components stop after everything else of the last instant
 
 
+def outside_tag(ts_ns: int, phase: int, rank: int) -> Tag:
+    """The tag at which the engine of `rank` is told from outside to start or to stop."""
+    return (ts_ns, phase, rank, 0, 0, rank, 0)
+
+
 class EngineError(Exception):
     """An engine cannot go on: a broken invariant, or a limit that its configuration has reached."""
 

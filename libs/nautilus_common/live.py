@@ -19,14 +19,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, PHASE_START, PHASE_STOP, Tag
+from nautilus_common.engine import INF, MAX_NS, PHASE_ROW, PHASE_START, PHASE_STOP, Tag, outside_tag
 from nautilus_common.messages.blocks import Block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nautilus_common.bus.publisher import Record
-    from nautilus_common.engine import Engine
     from nautilus_common.group import Group, Said
     from nautilus_common.streams import StreamSpec
 
@@ -55,7 +54,7 @@ class LiveGroup:
         self._pass_time(now)
         self._look()
         for engine in self.group.engines:
-            self.group.start(engine, self._tag(engine, PHASE_START))
+            self.group.start(engine, outside_tag(self.clock, PHASE_START, engine.rank))
         return self._settle()
 
     def stop(self, now: int) -> list[Record]:
@@ -64,7 +63,7 @@ class LiveGroup:
         self._look()
         self._run((self.clock, PHASE_STOP))
         for engine in self.group.engines:
-            self.group.stop(engine, self._tag(engine, PHASE_STOP))
+            self.group.stop(engine, outside_tag(self.clock, PHASE_STOP, engine.rank))
         return self._settle()
 
     def finish(self, now: int) -> list[Record]:
@@ -139,9 +138,6 @@ class LiveGroup:
     def _settle(self) -> list[Record]:
         self._run((self.clock, PHASE_HEARD, MAX_NS))
         return [(item[0][5], item[0][6], item[1], _ENCODE(item)) for item in self.group.take_said()]
-
-    def _tag(self, engine: Engine, phase: int) -> Tag:
-        return (self.clock, phase, engine.rank, 0, 0, engine.rank, 0)
 
     def _numbered(self, spec: StreamSpec, block: Block, before: int) -> Block:
         """The block as rows of this process: its own numbers, and times after everything that was taken before."""

@@ -39,7 +39,6 @@ SILENT_MAX = 4_096
 SILENT_SECONDS = 0.25
 TURN_INPUTS = 64  # inputs in one go before others in this process have theirs
 SNAPSHOT_INPUTS = 50_000  # between two snapshots, at least
-SNAPSHOT_SHARE = 16  # and a sixteenth of all that were taken: a snapshot grows with what a session has done
 DRAIN_SECONDS = 10.0
 AGAIN_SECONDS = 0.001
 TIMER_SECONDS_MAX = 86_400.0
@@ -78,7 +77,7 @@ class LiveSession:
         self._flusher: asyncio.TimerHandle | None = None
         self._keeping: asyncio.Task[None] | None = None
         self._watch: asyncio.Task[None] | None = None
-        self._inputs = 0
+        self._inputs = 0  # since this process has joined
         self._since_snapshot = 0
         self._rejected: dict[str, int] = {}
         self._over = asyncio.Event()
@@ -295,7 +294,7 @@ class LiveSession:
             self._flush_silent()
         elif self._flusher is None:
             self._flusher = asyncio.get_running_loop().call_later(SILENT_SECONDS, self._flush_silent)
-        due = max(SNAPSHOT_INPUTS, self._inputs // SNAPSHOT_SHARE)
+        due = snapshot.until_next(self._inputs, SNAPSHOT_INPUTS)
         if self._since_snapshot >= due and self._keeping is None:
             self._since_snapshot = 0
             self._keeping = asyncio.create_task(self._pause_and_keep(run))

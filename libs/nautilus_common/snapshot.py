@@ -36,6 +36,7 @@ from nautilus_common.snapshot_code import code_hash, python_and_libraries, sourc
 from nautilus_common.unpicklable import first_unpicklable
 
 MAGIC = b"NFSNAP1\n"
+SHARE = 16
 HEADER_BYTES_MAX = 1 << 22
 SNAPSHOT_BYTES_MAX = 1 << 32
 
@@ -55,6 +56,14 @@ class _Header(msgspec.Struct, frozen=True):
     code: str
     modules: dict[str, tuple[str, str]]  # of the user's: file and hash of each
     bound_to: str
+
+
+def until_next(done: int, least: int) -> int:
+    """How much more is to be done, `done` being done, before the next snapshot: a sixteenth, but no less than `least`.
+
+    A snapshot grows with what was done: so all of them together cost no more than some sixteen of the last.
+    """
+    return max(least, done // SHARE)
 
 
 # -- bytes -----------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -59,7 +59,7 @@ async def ask_who(control: Client, enough: Callable[[Who], bool] = lambda who: F
     return {name: heard[name] for name in sorted(heard)}
 
 
-def place(seats: list[Seat], found: Iterable[Who]) -> tuple[dict[str, list[str]], list[str]]:
+def place(seats: list[Seat], found: Collection[Who]) -> tuple[dict[str, list[str]], list[str]]:
     """Which process serves which engine, the same for the same processes; and the engines that nobody serves.
 
     Several processes of one role share its engines out in the order of their names.

@@ -28,7 +28,7 @@ from nautilus_common.catalog.columns import DataColumns
 from nautilus_common.catalog.from_ticks import columns_from_ticks
 from nautilus_common.catalog.validation import validate_columns
 from nautilus_common.collector import THRESHOLDS
-from nautilus_common.engine import PHASE_START, PHASE_STOP, Tag
+from nautilus_common.engine import PHASE_START, PHASE_STOP, outside_tag
 from nautilus_common.journal import EventLog
 from nautilus_common.limits import RiskEngineConfig
 from nautilus_common.model.account import AccountSpec
@@ -566,10 +566,10 @@ class _Run:
         start = self.start_ns
         first: list[ExecutionEngine | PortfolioEngine] = [*self.gateways, self.portfolio]
         for engine in first:
-            scheduler.call(engine, partial(engine.start, _tag(start, PHASE_START, engine.rank)))
+            scheduler.call(engine, partial(engine.start, outside_tag(start, PHASE_START, engine.rank)))
         try:
             for host in self.hosts:
-                scheduler.call(host, partial(host.start, _tag(start, PHASE_START, host.rank)))
+                scheduler.call(host, partial(host.start, outside_tag(start, PHASE_START, host.rank)))
             scheduler.run(None if self._end_ns is None else (self._end_ns, PHASE_STOP))
             self._stop()
         finally:
@@ -581,16 +581,12 @@ class _Run:
         """Stop the strategies at the time of the last datum or timer, and let what they sent be settled."""
         stop = max(self.start_ns, self.scheduler.last_row_ns, *(host.last_ns for host in self.hosts))
         for host in self.hosts:
-            self.scheduler.call(host, partial(host.stop, _tag(stop, PHASE_STOP, host.rank)))
+            self.scheduler.call(host, partial(host.stop, outside_tag(stop, PHASE_STOP, host.rank)))
         self.scheduler.settle()
 
     def close(self) -> None:
         if self._sink is not None:
             self._sink.close()
-
-
-def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
-    return (ts_ns, phase, rank, 0, 0, rank, 0)
 
 
 def _first_ns(streams: list[DataStream]) -> int:

@@ -20,6 +20,7 @@ from nautilus_common.bus.connection import inbox_prefix
 from nautilus_common.bus.wire import Disconnected, Received, WireClient
 from nautilus_common.messages import subjects
 from nautilus_common.plan import Seat
+from nautilus_common.snapshot import until_next
 
 from services.replay.answers import AnswerLog
 
@@ -29,10 +30,6 @@ LOOK_SECONDS = 0.05
 AWAY_SECONDS = 60.0  # a process that is away longer ends the replay
 # Requests between two snapshots of a process, at least; tests make them frequent.
 SNAPSHOT_EVERY = int(os.environ.get("FLEET_TEST_SNAPSHOT_EVERY", "4000"))
-SNAPSHOT_SHARE = 16
-"""A snapshot grows with what a run has done: the next one comes after a sixteenth more, so that all of them together
-cost no more than some sixteen of the last.
-"""
 
 
 class ReplayError(Exception):
@@ -98,7 +95,7 @@ class Proxy:
         if self.sent >= self._next_keep:
             self._calls.append(trips.Keep())
             self._keeps.append(self.sent)
-            self._next_keep += max(SNAPSHOT_EVERY, self.sent // SNAPSHOT_SHARE)
+            self._next_keep += until_next(self.sent, SNAPSHOT_EVERY)
         data = trips.encode(trips.Request(self.sent, self._calls, frontier, until))
         self._calls = []
         self._kept.append((self.sent, data))

@@ -43,7 +43,6 @@ class MarketPublisher:
 
     def connect(self) -> None:
         """Connect, find out what is stored already, and publish the first blocks of every stream."""
-        self._connect(monotonic() + AWAY_SECONDS)
         self._stored = self._last_sequence()
         for _ in range(AHEAD):
             for rank in range(len(self._sources)):
@@ -59,10 +58,6 @@ class MarketPublisher:
 
     def close(self) -> None:
         self._client.close()
-
-    def _connect(self, deadline: float) -> None:
-        self._client.connect(deadline)
-        self._client.subscribe(f"{self._inbox}.*")
 
     def _publish_next(self, rank: int) -> None:
         block = next(self._sources[rank], None)
@@ -121,11 +116,6 @@ class MarketPublisher:
 
     def _begin_again(self) -> None:
         """After a loss: ask what is stored, and send the rest again."""
-        if not self._client.is_connected:
-            try:
-                self._connect(monotonic() + AWAY_SECONDS)
-            except Disconnected as error:
-                raise ReplayError(str(error)) from error
         stored = self._last_sequence()
         while self._under_way and self._under_way[0][0] <= stored:
             number, _, data = self._under_way.popleft()
@@ -136,15 +126,19 @@ class MarketPublisher:
                 self._publish(item)
 
     def _last_sequence(self) -> int:
+        """What is stored, by the server that is connected to first if it is not. Raises ReplayError."""
         token = f"info-{secrets.token_hex(4)}"
         deadline = monotonic() + AWAY_SECONDS
+        why = ""
         while monotonic() < deadline:
             try:
                 if not self._client.is_connected:
-                    self._connect(deadline)
+                    self._client.connect(deadline)
+                    self._client.subscribe(f"{self._inbox}.*")
                 self._client.publish(f"$JS.API.STREAM.INFO.{self._stream}", b"", f"{self._inbox}.{token}")
                 found = self._answer_to(token, monotonic() + ACK_SECONDS)
-            except Disconnected:
+            except Disconnected as error:
+                why = f": {error}"
                 continue
             if found is None:
                 continue
@@ -152,7 +146,7 @@ class MarketPublisher:
                 raise ReplayError(f"there is no stream {self._stream}")
             if "error" not in found:
                 return int(found["state"]["last_seq"])
-        raise ReplayError(f"{self._stream}: the data server has not answered for {AWAY_SECONDS:.0f} s")
+        raise ReplayError(f"{self._stream}: the data server has not answered for {AWAY_SECONDS:.0f} s{why}")
 
     def _check_own(self, number: int, data: bytes) -> None:
         """The newest message of the stream must be the block that we sent: nobody else may write here."""

@@ -17,7 +17,7 @@ import msgspec
 from nautilus_common import trips
 from nautilus_common.bus.base import matches
 from nautilus_common.bus.memory import MemoryBus
-from nautilus_common.engine import INF, PHASE_START, PHASE_STOP, Engine, Tag
+from nautilus_common.engine import INF, PHASE_START, PHASE_STOP, Engine, Tag, outside_tag
 from nautilus_common.scheduler import Scheduler
 
 from services.replay.link import Proxy
@@ -78,14 +78,14 @@ class FleetScheduler(Scheduler):
         for role in ("execution_gateway", "portfolio", "strategy_host"):
             for seat, proxy in seats:
                 if seat.role == role:
-                    call = trips.Start(seat.engine, _tag(start_ns, PHASE_START, seat.rank))
+                    call = trips.Start(seat.engine, outside_tag(start_ns, PHASE_START, seat.rank))
                     self._tell(proxy, call, is_awaited=role == "strategy_host")
         begin()
         self.run(None if end_ns is None else (end_ns, PHASE_STOP))
         stop_ns = max(start_ns, self.last_row_ns, self._last_ns())
         for seat, proxy in seats:
             if seat.role == "strategy_host":
-                self._tell(proxy, trips.Stop(seat.engine, _tag(stop_ns, PHASE_STOP, seat.rank)), is_awaited=True)
+                self._tell(proxy, trips.Stop(seat.engine, outside_tag(stop_ns, PHASE_STOP, seat.rank)), is_awaited=True)
         self.settle()
         self._finish_all(max(stop_ns, self._last_ns()))
 
@@ -237,7 +237,3 @@ class FleetScheduler(Scheduler):
             tag, channel, _ = _HEAD.decode(record)
             self._log.extend_encoded(tag[5], record)
             self._bus.put(tag, channel, record)  # type: ignore[arg-type]
-
-
-def _tag(ts_ns: int, phase: int, rank: int) -> Tag:
-    return (ts_ns, phase, rank, 0, 0, rank, 0)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import nats.errors
 from nautilus_common import trips
-from nautilus_common.bus.api import stream_facts
+from nautilus_common.bus.api import StreamFacts, ask_jetstream
 from nautilus_common.bus.connection import Connection, connect
 from nautilus_common.bus.errors import BusUnreachable
 from nautilus_common.bus.recorded import NotRecorded, wait_recorded
@@ -184,15 +184,15 @@ class Replay:
 
     async def _wait_recorded(self, control: Connection) -> None:
         """Let a recorder have everything before it is gone, where one is there."""
-        facts = await stream_facts(control, subjects.control_stream(self.job.env))
-        if facts is None:
-            return
+        info = await ask_jetstream(control, f"STREAM.INFO.{subjects.control_stream(self.job.env)}")
+        assert info is not None, "a stream that is not there raises"
 
         def records(who: Who) -> bool:
             return "recorder" in who.roles
 
-        is_recorded = any(map(records, (await ask_who(control, enough=records)).values()))
-        await wait_recorded(control, self.job.env, facts.last_seq, RECORD_SECONDS if is_recorded else 0.0)
+        found = await ask_who(control, enough=records)
+        seconds = RECORD_SECONDS if any(map(records, found.values())) else 0.0
+        await wait_recorded(control, self.job.env, StreamFacts.of(info).last_seq, seconds)
 
     def _result(self, scheduler: FleetScheduler, log: EventLog, seconds: float, cpu: float) -> dict[str, Any]:
         digest = log.digest()

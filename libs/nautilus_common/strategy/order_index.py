@@ -27,17 +27,17 @@ class OrderIndex:
     def __init__(self) -> None:
         self.active: dict[ClientOrderId, Order] = {}
         self.closed_count = 0
-        self._numbers: dict[ClientOrderId, int] = {}
+        self._names: dict[ClientOrderId, None] = {}  # all of them, in their sequence
         self._orders: dict[ClientOrderId, Order] = {}
         self._unpacked: dict[ClientOrderId, Order] = {}  # closed ones that no snapshot has packed as they are now
         self._packed: list[bytes] = []  # where an order is twice, the later one is as it is now
         self._is_whole = True  # False after a snapshot, until somebody has asked for a closed order
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._names)
 
     def __contains__(self, client_order_id: ClientOrderId) -> bool:
-        return client_order_id in self._numbers
+        return client_order_id in self._names
 
     def __iter__(self) -> Iterator[Order]:
         if not self._is_whole:
@@ -46,14 +46,14 @@ class OrderIndex:
 
     def get(self, client_order_id: ClientOrderId) -> Order | None:
         order = self._orders.get(client_order_id)
-        if order is None and not self._is_whole and client_order_id in self._numbers:
+        if order is None and not self._is_whole and client_order_id in self._names:
             self._make_whole()
             return self._orders[client_order_id]
         return order
 
     def add(self, order: Order) -> None:
         client_order_id = order.client_order_id
-        self._numbers.setdefault(client_order_id, len(self._numbers))
+        self._names.setdefault(client_order_id)
         self._orders[client_order_id] = order
         self.active[client_order_id] = order
 
@@ -75,12 +75,12 @@ class OrderIndex:
             self._packed.append(pack_orders(order.events for order in packable))
             for order in packable:
                 del self._unpacked[order.client_order_id]
-        names = [client_order_id.value for client_order_id in self._numbers]
+        names = [client_order_id.value for client_order_id in self._names]
         return names, list(self.active.values()), list(self._unpacked.values()), self.closed_count, self._packed
 
     def __setstate__(self, state: _State) -> None:
         names, active, unpacked, self.closed_count, self._packed = state
-        self._numbers = {unchecked_client_order_id(name): number for number, name in enumerate(names)}
+        self._names = dict.fromkeys(map(unchecked_client_order_id, names))
         self.active = {order.client_order_id: order for order in active}
         self._unpacked = {order.client_order_id: order for order in unpacked}
         self._orders = {**self._unpacked, **self.active}
@@ -94,5 +94,5 @@ class OrderIndex:
                 newest[events[0].client_order_id] = events
         here = self._orders
         made = {name: order_from_events(events) for name, events in newest.items() if name not in here}
-        self._orders = {name: here[name] if name in here else made[name] for name in self._numbers}
+        self._orders = {name: here[name] if name in here else made[name] for name in self._names}
         self._is_whole = True
