@@ -117,11 +117,12 @@ class MarketPublisher:
     def _begin_again(self) -> None:
         """After a loss: ask what is stored, and send the rest again."""
         stored = self._last_sequence()
-        while self._under_way and self._under_way[0][0] <= stored:
-            number, _, data = self._under_way.popleft()
-            if number == stored:
-                self._check_own(number, data)
         with contextlib.suppress(Disconnected):  # `_take_acks` begins again
+            while self._under_way and self._under_way[0][0] <= stored:
+                number, _, data = self._under_way[0]
+                if number == stored:
+                    self._check_own(number, data)
+                self._under_way.popleft()
             for item in self._under_way:
                 self._publish(item)
 
